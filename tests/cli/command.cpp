@@ -23,11 +23,6 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-std::string content(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 }  // namespace
 
 CommandTest::CommandTest() {
@@ -63,6 +58,11 @@ void CommandTest::write(const std::string& name, const std::string& text) const 
 }
 
 std::string CommandTest::read(const std::string& name) const { return content(folder_ / name); }
+
+std::string CommandTest::content(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
 
 bool CommandTest::exists(const std::string& name) const {
   return std::filesystem::exists(folder_ / name);

@@ -32,6 +32,8 @@ class CommandTest : public testing::Test {
 
   // A file of the source tree, e.g. source("configs/quickstart.json").
   [[nodiscard]] static std::string source(const std::string& path);
+  // The bytes of any file; "" when there is none.
+  [[nodiscard]] static std::string content(const std::filesystem::path& file);
 
  private:
   std::filesystem::path folder_;
