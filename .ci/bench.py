@@ -30,6 +30,11 @@ RUNS = 3
 LONG_RUN_S = 20  # one run is enough above this
 
 
+def stop(message):
+    print(f"bench: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
 def timed_run(name):
     """Wall seconds and peak resident bytes of one process, and the requests that it simulated."""
     folder = RESULTS / name
@@ -40,7 +45,7 @@ def timed_run(name):
     wall_s = time.perf_counter() - start
     code = os.waitstatus_to_exitcode(status)
     if code != 0:
-        sys.exit(f"bench {name}: kvsim ended with exit code {code}")
+        stop(f"{name}: kvsim ended with exit code {code}")
     requests = json.loads((folder / "summary.json").read_text())["requests"]["arrived"]
     return wall_s, usage.ru_maxrss * 1024, requests
 
@@ -75,7 +80,7 @@ def names_to_run(asked):
     present = {path.stem for path in CONFIGS.glob("*.json")}
     wrong = [name for name in asked if name not in present]
     if wrong:
-        sys.exit(f"bench: found {', '.join(wrong)}; allowed: {', '.join(sorted(present)) or 'none yet'}")
+        stop(f"found {', '.join(wrong)}; allowed: {', '.join(sorted(present)) or 'none yet'}")
     in_order = [name for name in BARS if name in present] + sorted(present - BARS.keys())
     return [name for name in in_order if name in asked] if asked else in_order
 
@@ -83,7 +88,7 @@ def names_to_run(asked):
 def main():
     names = names_to_run(sys.argv[1:])
     if not names:
-        sys.exit("bench: no configs/bench/*.json to run")
+        stop("no configs/bench/*.json to run")
     RESULTS.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores, Release, whole process, one at a time")
     header = f"{'bench':<10}{'requests':>11}{'wall s':>9}{'spread':>8}{'req/wall s':>12}{'peak MiB':>10}  bar"
