@@ -1,0 +1,90 @@
+// The KV blocks of one engine in GPU memory: which are free, which hold cached content, who uses
+// them. Behaves as vLLM V1's pool (vllm.md section 4):
+//
+//   - Free blocks stand in a queue, allocation takes its front. A finished request's blocks go to
+//     its tail, last block first, and stay hittable until allocation reaches them.
+//   - A hit takes the block out of the queue and adds a reference.
+//   - Content computed twice lies in two blocks; the one cached first is hit, and when it goes the
+//     next takes its place.
+//   - Block 0 is a placeholder that is never handed out.
+//
+// Every operation is O(blocks given). 22.4 bytes a block, touched when first used; operations take
+// all blocks of a request at once because they overlap the cache misses of several blocks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/kv/block_table.hpp"
+
+namespace kvsim {
+
+// Hears what becomes hittable and what stops to be, per physical block.
+class BlockListener {
+ public:
+  virtual ~BlockListener() = default;
+  virtual void cached(BlockHash hash) = 0;
+  virtual void evicted(BlockHash hash) = 0;
+};
+
+class BlockPool {
+ public:
+  struct Options {
+    std::int32_t blocks = 2;  // with the placeholder, as vLLM counts; >= 2
+    bool caching = true;      // false: nothing is ever hittable
+    // Freed blocks without cached content (a request's partial tail) go to the front of the queue,
+    // so that they are reused first (vLLM since June 2026); before, to its tail.
+    bool unhashed_to_front = true;
+  };
+  explicit BlockPool(const Options& options);
+
+  [[nodiscard]] std::int32_t total() const { return options_.blocks; }
+  // Blocks that allocate() could hand out, cached but unreferenced ones included.
+  [[nodiscard]] std::int32_t free() const { return free_; }
+  // Share of the blocks that requests hold, 0..1: what vLLM publishes.
+  [[nodiscard]] double usage() const;
+  [[nodiscard]] std::int64_t evicted_blocks() const { return evicted_; }
+
+  // How many of the leading `hashes` are cached.
+  [[nodiscard]] std::int64_t match(std::span<const BlockHash> hashes) const;
+  // How many of `hashes`, all cached, no request holds: sharing them takes them off free().
+  [[nodiscard]] std::int64_t unreferenced(std::span<const BlockHash> hashes) const;
+  // Adds a reference to the block of each of `hashes`, all cached; appends the blocks to `out`.
+  void share(std::span<const BlockHash> hashes, std::vector<BlockId>& out);
+  // Appends `count` <= free() blocks to `out`, one reference each, their old content evicted.
+  void allocate(std::int64_t count, std::vector<BlockId>& out);
+  // Makes full blocks hittable: blocks[i], referenced and not cached yet, holds hashes[i].
+  void cache(std::span<const BlockId> blocks, std::span<const BlockHash> hashes);
+  // Takes back one reference of each block of a request, given in the order of its content.
+  void release(std::span<const BlockId> blocks);
+  // Forgets all content and all references, as a restarted engine does. The listener hears nothing.
+  void clear();
+
+  // Who hears of cached and evicted blocks; nullptr = nobody. Not owned.
+  void set_listener(BlockListener* listener) { listener_ = listener; }
+
+ private:
+  static constexpr std::int32_t kInUse = INT32_MIN;
+  // Blocks whose cache misses are overlapped.
+  static constexpr std::int64_t kBatch = 32;
+
+  [[nodiscard]] bool in_use(BlockId id) const { return blocks_[id].previous == kInUse; }
+  [[nodiscard]] BlockId next(BlockId id) const { return id + 1 + blocks_[id].next; }
+  [[nodiscard]] BlockId previous(BlockId id) const { return id - 1 + blocks_[id].previous; }
+  void link(BlockId first, BlockId second) {
+    blocks_[first].next = second - first - 1;
+    blocks_[second].previous = first - second + 1;
+  }
+  void evict(BlockId id);
+
+  Options options_;
+  std::int32_t free_ = 0;
+  std::int64_t evicted_ = 0;
+  BlockListener* listener_ = nullptr;
+  // The free queue is a ring through block 0: its next is the front, its previous the tail.
+  ZeroedArray<Block> blocks_;
+  BlockTable table_;
+};
+
+}  // namespace kvsim
