@@ -41,6 +41,7 @@ struct Request {
   Tokens output{0};          // generated tokens, > 0
   std::int64_t session = -1;  // turns of one conversation share it; -1 = none
   std::int32_t turn = 0;     // 0, 1, ... within the session
+  bool last_turn = false;    // the source knows that no later turn follows
   Seconds think{0};          // turn > 0: pause after the answer to the turn before it
   std::int32_t priority = 0;  // lower is served first where a scheduler looks at it
   std::vector<ContentRun> prompt;

@@ -1,0 +1,100 @@
+#include "sim/des/lane.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "sim/base/check.hpp"
+
+namespace kvsim {
+
+DuplexLink::DuplexLink(World& world, const std::string& name, Rates up, Rates down)
+    : world_(world),
+      links_{world.add_link(name + ".up", up.alone), world.add_link(name + ".down", down.alone)},
+      rates_{up, down} {}
+
+void DuplexLink::begin(Direction direction) {
+  ++active_[direction];
+  apply();
+}
+
+void DuplexLink::end(Direction direction) {
+  --active_[direction];
+  KV_CHECK(active_[direction] >= 0);
+  apply();
+}
+
+void DuplexLink::apply() {
+  const bool coupled = active_[kUp] > 0 && active_[kDown] > 0;
+  if (coupled == coupled_) return;
+  coupled_ = coupled;
+  for (const Direction direction : {kUp, kDown}) {
+    const Rates& rates = rates_[direction];
+    if (rates.alone == rates.together) continue;
+    world_.set_bandwidth(links_[direction], coupled ? rates.together : rates.alone);
+  }
+}
+
+Lane::Lane(World& world, std::string name, std::string kind, World::PathId path,
+           DuplexLink* duplex, DuplexLink::Direction direction)
+    : world_(world),
+      path_(path),
+      duplex_(duplex),
+      direction_(direction),
+      setup_(world, Priority::kDeliver, call<&Lane::move_bytes>(), this) {
+  use_.name = std::move(name);
+  use_.kind = std::move(kind);
+}
+
+void Lane::submit(Job job) {
+  KV_CHECK(job.bytes > Bytes(0));
+  jobs_.push_back(std::move(job));
+  if (!busy_) start_next(world_.now());
+}
+
+void Lane::start_next(Seconds now) {
+  if (jobs_.empty()) return;
+  busy_ = true;
+  started_ = now;
+  if (jobs_.front().setup > Seconds(0)) {
+    setup_.set(now + jobs_.front().setup);
+  } else {
+    move_bytes(now);
+  }
+}
+
+void Lane::move_bytes(Seconds) {
+  if (duplex_ != nullptr) duplex_->begin(direction_);
+  const Job& job = jobs_.front();
+  world_.transfer(path_, job.bytes, job.rate_limit, [this](Seconds now) { finish(now); });
+}
+
+void Lane::finish(Seconds now) {
+  if (duplex_ != nullptr) duplex_->end(direction_);
+  Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  use_.busy += now - started_;
+  use_.bytes += job.bytes;
+  busy_ = false;
+  start_next(now);
+  job.done(now);
+}
+
+CpuLane::CpuLane(std::string name, std::int32_t servers)
+    : free_at_(static_cast<std::size_t>(servers), Seconds(0)) {
+  KV_CHECK(servers > 0);
+  use_.name = std::move(name);
+  use_.kind = "cpu";
+  use_.servers = servers;
+}
+
+Seconds CpuLane::serve(Seconds now, Seconds work) {
+  use_.busy += work;
+  if (free_at_.size() == 1) return free_at_[0] = std::max(now, free_at_[0]) + work;
+  std::pop_heap(free_at_.begin(), free_at_.end(), std::greater<>());
+  Seconds& free_at = free_at_.back();
+  const Seconds done = free_at = std::max(now, free_at) + work;
+  std::push_heap(free_at_.begin(), free_at_.end(), std::greater<>());
+  return done;
+}
+
+}  // namespace kvsim

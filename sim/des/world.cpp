@@ -1,0 +1,216 @@
+#include "sim/des/world.hpp"
+
+#include <simgrid/kernel/Timer.hpp>
+#include <simgrid/s4u.hpp>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "sim/base/check.hpp"
+
+namespace kvsim {
+
+namespace s4u = simgrid::s4u;
+using SimgridTimer = simgrid::kernel::timer::Timer;
+
+struct World::Platform {
+  struct Path {
+    s4u::Host* from;
+    s4u::Host* to;
+  };
+  struct Running {
+    s4u::CommPtr comm;
+    Done done;
+  };
+  std::unique_ptr<s4u::Engine> engine;
+  s4u::NetZone* zone = nullptr;
+  std::vector<s4u::Link*> links;
+  std::vector<Path> paths;
+  std::unordered_map<const s4u::Activity*, Running> running;
+  std::vector<s4u::CommPtr> finished;  // kept until outside SimGrid's own loop over them
+  SimgridTimer* armed = nullptr;
+  Seconds armed_at{0};
+};
+
+World::World() : platform_(std::make_unique<Platform>()) {
+  int argc = 5;
+  // Defaults model wide-area TCP; these make a link what its bandwidth says.
+  const char* arguments[] = {"kvsim",
+                             "--log=root.thres:error",
+                             "--cfg=network/model:CM02",
+                             "--cfg=network/crosstraffic:0",
+                             "--cfg=network/TCP-gamma:0",
+                             nullptr};
+  platform_->engine = std::make_unique<s4u::Engine>(&argc, const_cast<char**>(arguments));
+  platform_->zone = s4u::create_full_zone("world");
+  s4u::Activity::on_completion_cb([this](const s4u::Activity& activity) {
+    const auto found = platform_->running.find(&activity);
+    if (found == platform_->running.end() || stopped_) return;
+    Done done = std::move(found->second.done);
+    platform_->finished.push_back(std::move(found->second.comm));
+    platform_->running.erase(found);
+    now_ = std::max(now_, Seconds(s4u::Engine::get_clock()));
+    ++events_;
+    guarded([&] { done(now_); });
+  });
+}
+
+World::~World() {
+  for (Timer* timer : heap_) timer->slot_ = -1;
+}
+
+World::LinkId World::add_link(const std::string& name, Bandwidth bandwidth) {
+  s4u::Link* link = platform_->zone->create_link(name, bandwidth.count());
+  link->set_latency(0.0);
+  link->seal();
+  platform_->links.push_back(link);
+  return {static_cast<std::int32_t>(platform_->links.size() - 1)};
+}
+
+World::PathId World::add_path(const std::vector<LinkId>& links) {
+  KV_CHECK(!links.empty());
+  const std::string name = "path" + std::to_string(platform_->paths.size());
+  s4u::Host* from = platform_->zone->create_host(name + "-from", 1.0)->seal();
+  s4u::Host* to = platform_->zone->create_host(name + "-to", 1.0)->seal();
+  std::vector<s4u::LinkInRoute> route;
+  for (const LinkId link : links)
+    route.emplace_back(platform_->links.at(static_cast<std::size_t>(link.index)));
+  platform_->zone->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route,
+                             false);
+  platform_->paths.push_back({from, to});
+  return {static_cast<std::int32_t>(platform_->paths.size() - 1)};
+}
+
+void World::transfer(PathId path, Bytes bytes, Bandwidth rate_limit, Done done) {
+  KV_CHECK(bytes > Bytes(0), "a transfer of {} bytes", bytes.count());
+  const Platform::Path& ends = platform_->paths.at(static_cast<std::size_t>(path.index));
+  s4u::CommPtr comm = s4u::Comm::sendto_init(ends.from, ends.to);
+  comm->set_payload_size(bytes.real());
+  if (rate_limit > Bandwidth(0)) comm->set_rate(rate_limit.count());
+  platform_->running[comm.get()] = {comm, std::move(done)};
+  comm->start();
+}
+
+void World::set_bandwidth(LinkId link, Bandwidth bandwidth) {
+  platform_->links.at(static_cast<std::size_t>(link.index))->set_bandwidth(bandwidth.count());
+}
+
+void World::run() {
+  platform_->zone->seal();
+  arm();
+  platform_->engine->run();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void World::guarded(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (...) {
+    if (!failure_) failure_ = std::current_exception();
+    stopped_ = true;
+  }
+}
+
+bool World::before(const Timer& a, const Timer& b) {
+  if (a.due_ != b.due_) return a.due_ < b.due_;
+  if (a.priority_ != b.priority_) return a.priority_ < b.priority_;
+  return a.sequence_ < b.sequence_;
+}
+
+void World::arm() {
+  if (stopped_ || heap_.empty()) {
+    if (platform_->armed != nullptr) platform_->armed->remove();
+    platform_->armed = nullptr;
+    return;
+  }
+  const Seconds due = heap_.front()->due_;
+  if (platform_->armed != nullptr) {
+    if (platform_->armed_at <= due) return;  // wakes early, finds nothing due, arms again
+    platform_->armed->remove();
+  }
+  platform_->armed_at = due;
+  platform_->armed = SimgridTimer::set(due.count(), [this] { run_due(); });
+}
+
+void World::run_due() {
+  platform_->armed = nullptr;
+  platform_->finished.clear();
+  const Seconds clock{s4u::Engine::get_clock()};
+  inside_ = true;
+  guarded([&] {
+    while (!stopped_ && !heap_.empty() && heap_.front()->due_ <= clock) {
+      Timer& timer = *heap_.front();
+      remove(timer);
+      now_ = std::max(now_, timer.due_);
+      constexpr std::uint64_t kEventsBetweenInterruptChecks = 4096;
+      if (++events_ % kEventsBetweenInterruptChecks == 0 && interrupt_ && interrupt_()) stop();
+      timer.callback_(timer.owner_, now_);
+    }
+  });
+  inside_ = false;
+  arm();
+}
+
+void Timer::set(Seconds at) {
+  KV_CHECK(at >= world_.now_, "timer set to {:.12f} at {:.12f}", at.count(), world_.now_.count());
+  if (slot_ >= 0) world_.remove(*this);
+  due_ = at;
+  world_.push(*this);
+}
+
+void Timer::cancel() {
+  if (slot_ >= 0) world_.remove(*this);
+}
+
+void World::push(Timer& timer) {
+  timer.sequence_ = sequence_++;
+  heap_.push_back(&timer);
+  place(heap_.size() - 1, &timer);
+  sift_up(heap_.size() - 1);
+  if (!inside_ && timer.slot_ == 0) arm();
+}
+
+void World::remove(Timer& timer) {
+  const auto slot = static_cast<std::size_t>(timer.slot_);
+  timer.slot_ = -1;
+  Timer* last = heap_.back();
+  heap_.pop_back();
+  if (slot == heap_.size()) return;
+  place(slot, last);
+  sift_up(slot);
+  sift_down(static_cast<std::size_t>(last->slot_));
+}
+
+void World::place(std::size_t slot, Timer* timer) {
+  heap_[slot] = timer;
+  timer->slot_ = static_cast<std::int32_t>(slot);
+}
+
+void World::sift_up(std::size_t slot) {
+  Timer* timer = heap_[slot];
+  while (slot > 0) {
+    const std::size_t parent = (slot - 1) / 4;
+    if (!before(*timer, *heap_[parent])) break;
+    place(slot, heap_[parent]);
+    slot = parent;
+  }
+  place(slot, timer);
+}
+
+void World::sift_down(std::size_t slot) {
+  Timer* timer = heap_[slot];
+  while (true) {
+    const std::size_t first = slot * 4 + 1;
+    if (first >= heap_.size()) break;
+    std::size_t best = first;
+    const std::size_t end = std::min(first + 4, heap_.size());
+    for (std::size_t child = first + 1; child < end; ++child)
+      if (before(*heap_[child], *heap_[best])) best = child;
+    if (!before(*heap_[best], *timer)) break;
+    place(slot, heap_[best]);
+    slot = best;
+  }
+  place(slot, timer);
+}
+
+}  // namespace kvsim

@@ -1,0 +1,245 @@
+#include "sim/engine/engine.hpp"
+
+#include <algorithm>
+
+#include "sim/base/check.hpp"
+#include "sim/base/registry.hpp"
+
+namespace kvsim {
+
+Engine::Engine(World& world, const Options& options, std::unique_ptr<StepTime> step_time,
+               EngineListener& listener)
+    : world_(world),
+      options_(options),
+      step_time_(std::move(step_time)),
+      listener_(listener),
+      timer_(world, Priority::kEngine, call<&Engine::wake>(), this),
+      plans_(options.async_scheduling ? 2 : 1) {
+  BlockPool::Options pool;
+  pool.blocks = static_cast<std::int32_t>(options.kv_blocks);
+  pool.caching = options.limits.prefix_caching;
+  pool.unhashed_to_front = options.unhashed_to_front;
+  pool_ = std::make_unique<BlockPool>(pool);
+  set_connector(nullptr);
+}
+
+Engine::~Engine() = default;
+
+void Engine::set_connector(std::unique_ptr<Connector> connector) {
+  connector_ = std::move(connector);
+  const Scheduler::Context context{options_.limits, *pool_, connector_.get(),
+                                   step_time_->window()};
+  const Json kind = options_.scheduler;
+  scheduler_ = Registry<Scheduler>::instance().make(ConfigNode(kind, "engine"), context);
+}
+
+bool Engine::fits(const Request& request) const {
+  const std::int64_t length = request.input.count() + request.output.count();
+  if (options_.limits.max_model_len > 0 && length > options_.limits.max_model_len) return false;
+  if (!options_.limits.chunked_prefill &&
+      request.input.count() > options_.limits.max_batched_tokens)
+    return false;
+  return groups_of(length, options_.limits.block_tokens) <= pool_->total() - 1;  // placeholder
+}
+
+void Engine::submit(Sequence& sequence) {
+  sequence.received = world_.now();
+  sequence.prompt_tokens = sequence.request.input.count();
+  if (options_.limits.prefix_caching || connector_ != nullptr)
+    extend_block_hashes(sequence.request, options_.limits.block_tokens,
+                        sequence.prompt_tokens + sequence.request.output.count(), sequence.hashes);
+  receive({Message::Kind::kArrival, Outcome::kCompleted, world_.now(), &sequence});
+}
+
+void Engine::abort(Sequence& sequence, Outcome outcome) {
+  receive({Message::Kind::kAbort, outcome, world_.now(), &sequence});
+}
+
+void Engine::on_loaded(KvSequence& loaded) {
+  auto& sequence = static_cast<Sequence&>(loaded);
+  sequence.record.fetch += world_.now() - sequence.load_began;
+  receive({Message::Kind::kLoaded, Outcome::kCompleted, world_.now(), &sequence});
+}
+
+void Engine::on_changed() {
+  receive({Message::Kind::kChanged, Outcome::kCompleted, world_.now(), nullptr});
+}
+
+void Engine::receive(Message message) {
+  inbox_.push_back(message);
+  if (flushing_) return;
+  if (!executing_) {
+    if (!timer_.pending()) timer_.set(message.at);
+    return;
+  }
+  const auto from = ends_.begin() + static_cast<std::ptrdiff_t>(passed_);
+  const auto cut = std::upper_bound(from, ends_.end(), message.at);
+  if (cut == ends_.end() || cut + 1 == ends_.end()) return;
+  ends_.erase(cut + 1, ends_.end());
+  timer_.set(ends_.back());
+}
+
+void Engine::wake(Seconds now) {
+  if (executing_) {
+    settle(now);
+    KV_CHECK(passed_ + 1 == ends_.size() && ends_.back() == now);
+    finish_step(now);
+  }
+  take_in(now, false);
+  if (planned_ == 0) {
+    scheduler_->plan(plans_[0], now);
+    if (plans_[0].empty() && !inbox_.empty()) {
+      take_in(now, true);
+      scheduler_->plan(plans_[0], now);
+    }
+    planned_ = plans_[0].empty() ? 0 : 1;
+  }
+  executing_ = planned_ > 0;
+  if (executing_) start_next(now);
+}
+
+void Engine::start_next(Seconds now) {
+  while (planned_ < plans_.size()) {
+    scheduler_->plan(plans_[planned_], now);
+    if (plans_[planned_].empty()) break;
+    ++planned_;
+  }
+  if (connector_ != nullptr) {
+    connector_->step_begins(steps_ - 1);
+    flushing_ = connector_->must_flush([this] {
+      flushing_ = false;
+      sleep_through(world_.now());
+    });
+    if (flushing_) {
+      ends_.clear();
+      passed_ = 0;
+      return;
+    }
+  }
+  sleep_through(now);
+}
+
+void Engine::sleep_through(Seconds now) {
+  ends_.clear();
+  passed_ = 0;
+  step_began_ = now;
+  StepShape shape = plans_[0].shape;
+  Seconds end = now + duration(shape);
+  ends_.push_back(end);
+  bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size();
+  for (std::size_t i = 0; i < planned_; ++i)
+    alike = alike && plans_[i].steady() &&
+            plans_[i].shape.decode_sequences == shape.decode_sequences;
+  if (alike) {
+    const std::int64_t plans = scheduler_->steady_plans();
+    for (std::int64_t i = 0; i < plans; ++i) {
+      shape.decode_context += shape.decode_sequences;
+      end += duration(shape);
+      ends_.push_back(end);
+    }
+  }
+  KV_CHECK(ends_.front() > now, "a step of {} s", (ends_.front() - now).count());
+  timer_.set(ends_.back());
+}
+
+void Engine::settle(Seconds until) {
+  while (passed_ + 1 < ends_.size() && ends_[passed_] < until) {
+    const Seconds boundary = ends_[passed_];
+    const StepShape& shape = plans_[0].shape;
+    count_step(step_began_, boundary, shape);
+    if (plans_.size() == 2) plans_[0].shape = plans_[1].shape;
+    scheduler_->plan_steady(plans_.back().shape, boundary);
+    step_began_ = boundary;
+    ++passed_;
+  }
+}
+
+void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape) {
+  busy_ += end - begin;
+  ++steps_;
+  computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
+  if (shape.decode_sequences > 0) listener_.token_gap(end - begin, shape.decode_sequences, end);
+}
+
+void Engine::finish_step(Seconds now) {
+  StepPlan& plan = plans_[0];
+  count_step(step_began_, now, plan.shape);
+  for (Sequence* sequence : plan.tokens_from_prefill) {
+    if (sequence->record.first_token < Seconds(0)) {
+      listener_.first_token(*sequence, now);
+    } else {
+      listener_.token_gap(now - sequence->last_token, 1, now);
+    }
+  }
+  // A sequence may be recycled as soon as it has left: the list must not outlive the loop.
+  for (Sequence* sequence : plan.finishing) leave(*sequence, Outcome::kCompleted, now);
+  plan.clear();
+  if (plans_.size() == 2) std::swap(plans_[0], plans_[1]);
+  --planned_;
+  executing_ = false;
+}
+
+void Engine::take_in(Seconds now, bool idle) {
+  if (inbox_.empty()) return;
+  taken_.clear();
+  const auto later = std::stable_partition(
+      inbox_.begin(), inbox_.end(), [&](const Message& m) { return m.at < now || idle; });
+  taken_.assign(inbox_.begin(), later);
+  inbox_.erase(inbox_.begin(), later);
+  for (std::size_t i = 0; i < taken_.size(); ++i) {
+    const Message message = taken_[i];
+    Sequence* sequence = message.sequence;
+    switch (message.kind) {
+      case Message::Kind::kArrival:
+        scheduler_->add(*sequence);
+        break;
+      case Message::Kind::kLoaded:
+        scheduler_->loaded(*sequence);
+        if (sequence->aborted) leave(*sequence, sequence->abort_outcome, now);
+        break;
+      case Message::Kind::kAbort:
+        if (sequence == nullptr) break;  // it left on its own meanwhile
+        if (sequence->state == Sequence::State::kLoading) {
+          sequence->aborted = true;
+          sequence->abort_outcome = message.outcome;
+        } else {
+          leave(*sequence, message.outcome, now);
+        }
+        break;
+      case Message::Kind::kChanged:
+        scheduler_->unblock();
+        break;
+    }
+  }
+}
+
+void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
+  const auto forget = [&](std::vector<Message>& messages) {
+    for (Message& message : messages)
+      if (message.kind == Message::Kind::kAbort && message.sequence == &sequence)
+        message.sequence = nullptr;
+  };
+  forget(inbox_);
+  forget(taken_);
+  if (outcome != Outcome::kCompleted) {
+    for (StepPlan& plan : plans_) {
+      std::erase(plan.tokens_from_prefill, &sequence);
+      std::erase(plan.finishing, &sequence);
+    }
+  }
+  scheduler_->end(sequence);
+  listener_.ended(sequence, outcome, now);
+}
+
+EngineGauges Engine::gauges(Seconds now) {
+  if (executing_ && !flushing_) settle(now);
+  return {scheduler_->running(), scheduler_->waiting(), pool_->usage()};
+}
+
+Seconds Engine::duration(const StepShape& shape) const {
+  const Seconds gpu = step_time_->gpu(shape);
+  const Seconds cpu = step_time_->cpu(shape);
+  return options_.async_scheduling ? std::max(gpu, cpu) : gpu + cpu;
+}
+
+}  // namespace kvsim

@@ -1,0 +1,135 @@
+// One replica's engine: owns time. It asks its scheduler for steps, spends their duration, and
+// tells its listener of tokens and ends.
+//
+// Plan and boundary. A step ends at a boundary; there its results are processed, what has arrived
+// strictly before is taken in, and a step is planned: the next one, or with asynchronous scheduling
+// the one after it, because the next is already with the GPU (spec/vllm.md section 1).
+//
+// Coalescing. A run of steps in which the scheduler is sure that nothing can change is one sleep.
+// Its boundaries are passed later, all at once (settle), or up to the first boundary after
+// something arrived. Every duration is computed and added step by step, as if each had been slept
+// through, so that results do not depend on coalescing. Strictly-before makes this hold for ties.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/des/world.hpp"
+#include "sim/engine/scheduler.hpp"
+#include "sim/perf/step_time.hpp"
+
+namespace kvsim {
+
+// What an engine publishes once per step (vLLM's gauges).
+struct EngineGauges {
+  std::int64_t running = 0;
+  std::int64_t waiting = 0;
+  double kv_usage = 0;  // 0..1; cached but unreferenced blocks count as free
+};
+
+// Hears of results. Calls come in simulated order, at `now` = the boundary of the step.
+class EngineListener {
+ public:
+  virtual ~EngineListener() = default;
+  virtual void first_token(Sequence& sequence, Seconds now) = 0;
+  // The sequence has left the engine; the listener may recycle it.
+  virtual void ended(Sequence& sequence, Outcome outcome, Seconds now) = 0;
+  // `sequences` decodes each waited `gap` for their next token, which came at `now`. For steps that
+  // were slept through, `now` lies in the past.
+  virtual void token_gap(Seconds gap, std::int64_t sequences, Seconds now) = 0;
+};
+
+class Engine {
+ public:
+  struct Options {
+    EngineLimits limits;
+    bool async_scheduling = true;
+    bool coalesce = true;  // false: one sleep a step (for the differential test)
+    std::int64_t kv_blocks = 2;  // in HBM, with vLLM's placeholder block
+    bool unhashed_to_front = true;
+    std::string scheduler = "vllm";
+  };
+
+  Engine(World& world, const Options& options, std::unique_ptr<StepTime> step_time,
+         EngineListener& listener);
+  ~Engine();
+
+  // Before the first request. The connector must have been made on this engine's pool().
+  void set_connector(std::unique_ptr<Connector> connector);
+  [[nodiscard]] BlockPool& pool() { return *pool_; }
+  [[nodiscard]] const BlockPool& pool() const { return *pool_; }
+  [[nodiscard]] const Connector* connector() const { return connector_.get(); }
+  // For the connector's context.
+  void on_loaded(KvSequence& sequence);
+  void on_changed();
+
+  // Could this request ever run here? Lengths against max_model_len and the block pool.
+  [[nodiscard]] bool fits(const Request& request) const;
+  // A request arrives now. It must fit.
+  void submit(Sequence& sequence);
+  // The client gave up: the sequence leaves at the next boundary, with the given outcome.
+  void abort(Sequence& sequence, Outcome outcome);
+
+  // Gauges as published by the last boundary strictly before `now`.
+  [[nodiscard]] EngineGauges gauges(Seconds now);
+
+  [[nodiscard]] std::int64_t block_tokens() const { return options_.limits.block_tokens; }
+  [[nodiscard]] Seconds busy() const { return busy_; }
+  [[nodiscard]] std::int64_t steps() const { return steps_; }
+  [[nodiscard]] std::int64_t computed_tokens() const { return computed_tokens_; }
+
+ private:
+  struct Message {
+    enum class Kind : std::uint8_t { kArrival, kAbort, kLoaded, kChanged };
+    Kind kind;
+    Outcome outcome;
+    Seconds at;
+    Sequence* sequence;
+  };
+
+  void receive(Message message);
+  void wake(Seconds now);                 // the timer: a boundary, or an idle engine starts
+  void finish_step(Seconds now);          // results of the step that ends at this boundary
+  void take_in(Seconds now, bool idle);   // messages from strictly before, all when idle
+  void start_next(Seconds now);
+  void begin_execution(Seconds now);
+  void sleep_through(Seconds now);
+  // Passes the boundaries of the current run that lie strictly before `until`.
+  void settle(Seconds until);
+  void leave(Sequence& sequence, Outcome outcome, Seconds now);
+  [[nodiscard]] Seconds duration(const StepShape& shape) const;
+  void count_step(Seconds begin, Seconds end, const StepShape& shape);
+
+  World& world_;
+  Options options_;
+  std::unique_ptr<StepTime> step_time_;
+  EngineListener& listener_;
+  std::unique_ptr<BlockPool> pool_;
+  std::unique_ptr<Connector> connector_;
+  std::unique_ptr<Scheduler> scheduler_;
+  Timer timer_;
+  std::vector<Message> inbox_;
+  std::vector<Message> taken_;
+
+  // The pipeline: plans_[0] executes, plans_[1] is planned behind it (asynchronous scheduling).
+  std::vector<StepPlan> plans_;
+  std::size_t planned_ = 0;
+  bool executing_ = false;
+  bool flushing_ = false;
+
+  // The run being slept through: ends_[i] is the end of its i-th step; boundaries before passed_
+  // have been passed.
+  std::vector<Seconds> ends_;
+  std::size_t passed_ = 0;
+  Seconds step_began_{0};
+  StepShape current_;  // shape of the step after boundary passed_ - 1
+
+  Seconds busy_{0};
+  std::int64_t steps_ = 0;
+  std::int64_t computed_tokens_ = 0;
+};
+
+}  // namespace kvsim

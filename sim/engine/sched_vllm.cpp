@@ -1,0 +1,448 @@
+// vLLM V1's scheduler (spec/vllm.md sections 1, 2, 4 and 5): running requests first in admission
+// order, then waiting ones; no prefill or decode phase, each request only has tokens left to
+// compute; the newest running request is preempted when blocks run out, by recompute, and nobody is
+// admitted in that step; an admission that fails stops the pass.
+//
+// Left out: speculative tokens, LoRA, encoder inputs; KV-cache groups of hybrid models (blocks
+// outside a sliding window stay allocated). Blocks that decodes fill become hittable one step later
+// than they are scheduled, as under asynchronous scheduling, where their hash is not known earlier.
+#include <algorithm>
+#include <limits>
+
+#include "sim/base/check.hpp"
+#include "sim/base/registry.hpp"
+#include "sim/engine/decode_set.hpp"
+#include "sim/engine/scheduler.hpp"
+#include "sim/engine/waiting_queue.hpp"
+
+namespace kvsim {
+namespace {
+
+class VllmScheduler final : public Scheduler {
+ public:
+  using Options = NoOptions;
+
+  VllmScheduler(const Options&, const Context& context)
+      : limits_(context.limits),
+        pool_(context.pool),
+        connector_(context.connector),
+        window_(context.window),
+        decodes_(limits_.block_tokens, context.window),
+        waiting_(limits_.by_priority) {}
+
+  void add(Sequence& sequence) override {
+    waiting_.push_back(sequence);
+    if (limits_.by_priority || !stopped_) blocked_ = false;
+  }
+
+  void plan(StepPlan& plan, Seconds now) override {
+    plan.clear();
+    now_ = now;
+    budget_ = limits_.max_batched_tokens;
+    preempted_ = false;
+    schedule_running(plan);
+    if (!preempted_) admit(plan);
+    decodes_.describe(plan.shape);
+    if (plan.empty()) return;
+    decodes_.advance(plan.finishing);
+    for (Sequence* sequence : delayed_) decodes_.add(*sequence);
+    delayed_.clear();
+    start_decoding(plan);
+  }
+
+  std::int64_t steady_plans() override {
+    if (!prefills_.empty() || decodes_.uneven() || decodes_.size() == 0) return 0;
+    if (waiting_.front() != nullptr && !blocked_) return 0;
+    if (decodes_.size() > limits_.max_batched_tokens) return 0;
+    const std::int64_t most = decodes_.next_finish() - decodes_.step();
+    std::int64_t free = pool_.free();
+    std::int64_t plans = 0;
+    const bool stores = connector_ != nullptr && connector_->stores_generated();
+    constexpr std::int64_t kLongestRun = 4096;
+    while (plans < std::min(most, kLongestRun)) {
+      const std::int64_t needed = decodes_.crossing_count(decodes_.step() + plans);
+      if (needed > free || (stores && needed > 0)) break;
+      free -= needed;
+      ++plans;
+    }
+    return plans;
+  }
+
+  void plan_steady(StepShape& shape, Seconds now) override {
+    now_ = now;
+    for (Sequence* sequence : decodes_.crossing()) grow_decode(*sequence);
+    shape = {};
+    decodes_.describe(shape);
+    decodes_.advance(unexpected_);
+    KV_CHECK(unexpected_.empty());
+  }
+
+  void end(Sequence& sequence) override {
+    if (is_waiting(sequence)) {
+      waiting_.remove(sequence);
+    } else {
+      if (sequence.state == Sequence::State::kDecode) decodes_.remove(sequence);
+      if (sequence.state == Sequence::State::kPrefill) std::erase(prefills_, &sequence);
+      running_.erase(std::find(running_.begin(), running_.end(), &sequence));
+      publish_hashes(sequence, sequence.computed / limits_.block_tokens);
+    }
+    sequence.state = Sequence::State::kEnded;
+    release(sequence);
+    blocked_ = false;
+  }
+
+  void loaded(Sequence& sequence) override {
+    KV_CHECK(sequence.state == Sequence::State::kLoading);
+    sequence.state = Sequence::State::kWaiting;
+    publish_hashes(sequence, sequence.computed / limits_.block_tokens);
+    // A full hit still computes one token, to have something to sample from.
+    sequence.computed = std::min(sequence.computed, sequence.known() - 1);
+    // Those that were passed over are looked at first.
+    waiting_.remove(sequence);
+    waiting_.push_front(sequence);
+    blocked_ = false;
+  }
+
+  void unblock() override { blocked_ = false; }
+  std::int64_t running() const override { return static_cast<std::int64_t>(running_.size()); }
+  std::int64_t waiting() const override { return waiting_.size(); }
+
+ private:
+  static bool is_waiting(const Sequence& sequence) {
+    return sequence.state == Sequence::State::kWaiting ||
+           sequence.state == Sequence::State::kLoading;
+  }
+  std::int64_t blocks_for(std::int64_t tokens) const {
+    return groups_of(tokens, limits_.block_tokens);
+  }
+  static std::int64_t held(const Sequence& sequence) {
+    return static_cast<std::int64_t>(sequence.blocks.size());
+  }
+  std::int64_t chunk_of(const Sequence& sequence, std::int64_t budget) const {
+    std::int64_t chunk = sequence.known() - sequence.computed;
+    if (limits_.long_prefill_threshold > 0)
+      chunk = std::min(chunk, limits_.long_prefill_threshold);
+    return std::min(chunk, budget);
+  }
+
+  // --- running requests ---
+
+  void schedule_running(StepPlan& plan) {
+    const bool ordered =
+        prefills_.empty() || (prefills_.size() == 1 && running_.back() == prefills_.front());
+    if (ordered && schedule_running_fast(plan)) return;
+    schedule_running_in_order(plan);
+  }
+
+  // Everybody fits: decodes first, then at most one prompt in progress, the newest. False, with
+  // nothing changed, when blocks or tokens run out.
+  bool schedule_running_fast(StepPlan& plan) {
+    if (decodes_.size() > budget_) return false;
+    Sequence* prefill = prefills_.empty() ? nullptr : prefills_.front();
+    std::int64_t chunk = 0;
+    std::int64_t needed = decodes_.crossing_count();
+    if (prefill != nullptr) {
+      chunk = chunk_of(*prefill, budget_ - decodes_.size());
+      if (chunk > 0) needed += blocks_for(prefill->computed + chunk) - held(*prefill);
+    }
+    if (needed > pool_.free()) return false;
+    for (Sequence* sequence : decodes_.crossing()) grow_decode(*sequence);
+    budget_ -= decodes_.size();
+    if (chunk > 0) compute_chunk(*prefill, chunk, plan);
+    return true;
+  }
+
+  void schedule_running_in_order(StepPlan& plan) {
+    for (cursor_ = 0; cursor_ < running_.size(); ++cursor_) {
+      Sequence& sequence = *running_[cursor_];
+      if (sequence.state == Sequence::State::kCompleting) continue;
+      const bool decoding = sequence.state == Sequence::State::kDecode;
+      const std::int64_t chunk = decoding ? std::min<std::int64_t>(1, budget_)
+                                          : chunk_of(sequence, budget_);
+      if (chunk == 0) {
+        if (decoding) delay(sequence);
+        continue;
+      }
+      const std::int64_t computed = decoding ? decodes_.computed(sequence) : sequence.computed;
+      if (!make_room(sequence, blocks_for(computed + chunk) - held(sequence), plan)) break;
+      if (decoding) {
+        if (decodes_.needs_block(sequence)) grow_decode(sequence);
+        --budget_;
+      } else {
+        compute_chunk(sequence, chunk, plan);
+      }
+    }
+  }
+
+  void delay(Sequence& sequence) {
+    decodes_.remove(sequence);
+    delayed_.push_back(&sequence);
+  }
+
+  // Preempts the newest running request until `blocks` are free. False when `sequence` itself had
+  // to go; everybody after it has gone too.
+  bool make_room(Sequence& sequence, std::int64_t blocks, StepPlan& plan) {
+    while (blocks > pool_.free()) {
+      Sequence* victim = pick_victim();
+      KV_CHECK(victim != nullptr, "request {} needs {} blocks", sequence.request.id, blocks);
+      preempt(*victim, plan);
+      if (victim == &sequence) return false;
+    }
+    return true;
+  }
+
+  Sequence* pick_victim() const {
+    Sequence* victim = nullptr;
+    for (auto at = running_.rbegin(); at != running_.rend(); ++at) {
+      Sequence* candidate = *at;
+      if (candidate->state == Sequence::State::kCompleting) continue;
+      if (!limits_.by_priority) return candidate;
+      if (victim == nullptr || candidate->request.priority > victim->request.priority ||
+          (candidate->request.priority == victim->request.priority &&
+           candidate->received > victim->received))
+        victim = candidate;
+    }
+    return victim;
+  }
+
+  void preempt(Sequence& victim, StepPlan& plan) {
+    if (victim.state == Sequence::State::kDecode) {
+      if (std::erase(delayed_, &victim) == 0) decodes_.remove(victim);
+    } else {
+      std::erase(prefills_, &victim);
+      // By priority the victim may already have been planned in this step.
+      if (std::erase(plan.tokens_from_prefill, &victim) > 0) --plan.shape.sampled;
+    }
+    const auto at = std::find(running_.begin(), running_.end(), &victim);
+    if (static_cast<std::size_t>(at - running_.begin()) < cursor_) --cursor_;
+    running_.erase(at);
+    publish_hashes(victim, victim.computed / limits_.block_tokens);
+    ++victim.record.preemptions;
+    victim.last_token = now_;
+    start_over(victim);
+    waiting_.push_front(victim);
+    preempted_ = true;
+    blocked_ = false;
+  }
+
+  void start_over(Sequence& sequence) {
+    release(sequence);
+    sequence.computed = 0;
+    sequence.looked_up = false;
+    sequence.state = Sequence::State::kWaiting;
+  }
+
+  // --- waiting requests ---
+
+  void admit(StepPlan& plan) {
+    if (blocked_) return;
+    Admission result = kSkip;
+    for (Sequence* sequence = waiting_.front(); sequence != nullptr;) {
+      if (budget_ == 0) return;
+      if (running() >= limits_.max_sequences) result = kStop;
+      if (result == kStop) break;
+      Sequence* next = sequence->next;
+      result = sequence->state == Sequence::State::kLoading ? kSkip : try_admit(*sequence, plan);
+      if (result == kNoBudget) return;
+      if (result == kStop && running_.empty() && take_back(*sequence)) {
+        result = kSkip;
+        continue;
+      }
+      sequence = next;
+    }
+    blocked_ = true;  // until something arrives, ends or is loaded
+    stopped_ = result == kStop;
+  }
+
+  // Nothing runs, and the head does not fit: somebody who has been loaded must give blocks back.
+  bool take_back(const Sequence& head) {
+    for (Sequence* other = head.next; other != nullptr; other = other->next) {
+      if (other->state != Sequence::State::kWaiting || other->blocks.empty()) continue;
+      start_over(*other);
+      return true;
+    }
+    return false;
+  }
+
+  enum Admission { kAdmitted, kSkip, kStop, kNoBudget };
+
+  Admission try_admit(Sequence& sequence, StepPlan& plan) {
+    std::int64_t hit = sequence.computed;
+    std::int64_t hit_blocks = held(sequence);
+    Connector::Match external;
+    if (!sequence.looked_up) {
+      hit_blocks = limits_.prefix_caching ? pool_.match(hittable(sequence)) : 0;
+      hit = hit_blocks * limits_.block_tokens;
+      if (connector_ != nullptr) external = connector_->match(sequence, hit, sequence.known());
+      if (external.ask_again) return kSkip;
+    }
+    const std::int64_t start = hit + external.tokens;
+    std::int64_t chunk = external.tokens > 0 ? 0 : chunk_to_admit(sequence.known() - start);
+    if (external.tokens == 0 && chunk == 0) return kNoBudget;
+
+    const std::int64_t needed = blocks_for(start + chunk) - hit_blocks;
+    if (!has_room(sequence, hit_blocks, needed, external.tokens > 0)) return kStop;
+
+    if (!sequence.looked_up) take_hits(sequence, hit_blocks);
+    sequence.computed = start;
+    if (external.tokens > 0) {
+      allocate(sequence, needed);
+      sequence.state = Sequence::State::kLoading;
+      sequence.load_began = now_;
+      sequence.record.hit_tokens[1] += external.tokens;
+      connector_->load(sequence, hit_blocks, needed);
+      return kSkip;
+    }
+    waiting_.remove(sequence);
+    sequence.order = next_order_++;
+    running_.push_back(&sequence);
+    prefills_.push_back(&sequence);
+    sequence.state = Sequence::State::kPrefill;
+    if (sequence.first_scheduled < Seconds(0)) sequence.first_scheduled = now_;
+    compute_chunk(sequence, chunk, plan);
+    return kAdmitted;
+  }
+
+  // Whole blocks that may be hit: at least the last known token is always computed.
+  std::span<const BlockHash> hittable(const Sequence& sequence) const {
+    const std::int64_t blocks = (sequence.known() - 1) / limits_.block_tokens;
+    return std::span(sequence.hashes).first(static_cast<std::size_t>(blocks));
+  }
+
+  std::int64_t chunk_to_admit(std::int64_t tokens) const {
+    if (limits_.long_prefill_threshold > 0)
+      tokens = std::min(tokens, limits_.long_prefill_threshold);
+    if (!limits_.chunked_prefill && tokens > budget_) return 0;
+    return std::min(tokens, budget_);
+  }
+
+  bool has_room(const Sequence& sequence, std::int64_t hit_blocks, std::int64_t needed,
+                bool loads) const {
+    std::int64_t free = pool_.free();
+    if (!sequence.looked_up)
+      free -= pool_.unreferenced(
+          std::span(sequence.hashes).first(static_cast<std::size_t>(hit_blocks)));
+    if (!running_.empty())
+      free -= static_cast<std::int64_t>(limits_.watermark * static_cast<double>(pool_.total()));
+    if (loads)  // a load must leave room for what prompts in progress still need
+      for (const Sequence* prefill : prefills_) free -= blocks_for(prefill->known()) - held(*prefill);
+    if (limits_.reserve_whole_prompt)
+      needed = std::max(needed, blocks_for(sequence.known()) - hit_blocks);
+    return needed <= free;
+  }
+
+  void take_hits(Sequence& sequence, std::int64_t hit_blocks) {
+    pool_.share(std::span(sequence.hashes).first(static_cast<std::size_t>(hit_blocks)),
+                sequence.blocks);
+    sequence.hashed = hit_blocks;
+    sequence.looked_up = true;
+    sequence.record.hit_tokens[0] += hit_blocks * limits_.block_tokens;
+  }
+
+  // --- computing ---
+
+  void compute_chunk(Sequence& sequence, std::int64_t chunk, StepPlan& plan) {
+    const std::int64_t before = sequence.computed;
+    const std::int64_t after = before + chunk;
+    allocate(sequence, blocks_for(after) - held(sequence));
+    sequence.computed = after;
+    budget_ -= chunk;
+    StepShape& shape = plan.shape;
+    ++shape.prefill_sequences;
+    shape.prefill_tokens += chunk;
+    shape.prefill_context += before;
+    const auto pairs = [](double from, double to) { return (to - from) * (to + from) / 2; };
+    const auto low = static_cast<double>(before);
+    const auto high = static_cast<double>(after);
+    shape.prefill_pairs += pairs(low, high);
+    if (window_ > 0) {
+      const auto edge = std::clamp(static_cast<double>(window_), low, high);
+      shape.prefill_window_pairs += pairs(low, edge) + (high - edge) * static_cast<double>(window_);
+    }
+    publish_hashes(sequence, after / limits_.block_tokens);
+    if (after == sequence.known()) {
+      ++shape.sampled;
+      plan.tokens_from_prefill.push_back(&sequence);
+    }
+  }
+
+  // Those whose prompt is complete produce a token in this step and decode from the next one on.
+  void start_decoding(StepPlan& plan) {
+    for (Sequence* sequence : plan.tokens_from_prefill) {
+      std::erase(prefills_, sequence);
+      ++sequence->produced;
+      if (sequence->produced == sequence->request.output.count()) {
+        sequence->state = Sequence::State::kCompleting;
+        plan.finishing.push_back(sequence);
+      } else {
+        decodes_.add(*sequence);
+      }
+    }
+  }
+
+  // A decode starts a new block; the one before it is full.
+  void grow_decode(Sequence& sequence) {
+    publish_hashes(sequence, held(sequence));
+    allocate(sequence, 1);
+  }
+
+  // Makes the first `full` blocks hittable and tells the connector.
+  void publish_hashes(Sequence& sequence, std::int64_t full) {
+    full = std::min({full, held(sequence), static_cast<std::int64_t>(sequence.hashes.size())});
+    if (full <= sequence.hashed) return;
+    if (limits_.prefix_caching) {
+      const auto from = static_cast<std::size_t>(sequence.hashed);
+      const auto count = static_cast<std::size_t>(full - sequence.hashed);
+      pool_.cache(std::span(sequence.blocks).subspan(from, count),
+                  std::span(sequence.hashes).subspan(from, count));
+    }
+    sequence.hashed = full;
+    if (connector_ != nullptr) connector_->completed(sequence, full, decodes_.step());
+  }
+
+  void allocate(Sequence& sequence, std::int64_t blocks) {
+    const auto first = sequence.blocks.size();
+    pool_.allocate(blocks, sequence.blocks);
+    if (connector_ != nullptr) connector_->allocated(std::span(sequence.blocks).subspan(first));
+  }
+
+  void release(Sequence& sequence) {
+    if (sequence.blocks.empty()) return;
+    if (connector_ != nullptr) {
+      std::vector<BlockId> kept = sequence.blocks;
+      const bool holds = connector_->holds(sequence, [this, kept] {
+        pool_.release(kept);
+        blocked_ = false;
+      });
+      if (!holds) pool_.release(sequence.blocks);
+    } else {
+      pool_.release(sequence.blocks);
+    }
+    sequence.blocks.clear();
+    sequence.hashed = 0;
+    sequence.stored_blocks = 0;
+  }
+
+  EngineLimits limits_;
+  BlockPool& pool_;
+  Connector* connector_;
+  std::int64_t window_;
+  DecodeSet decodes_;
+  WaitingQueue waiting_;
+  std::vector<Sequence*> running_;   // admission order
+  std::vector<Sequence*> prefills_;  // those of running_ with more than one token to compute
+  std::vector<Sequence*> delayed_;   // decodes that found no budget in this step
+  std::vector<Sequence*> unexpected_;
+  std::int64_t budget_ = 0;
+  std::int64_t next_order_ = 0;
+  std::size_t cursor_ = 0;  // in running_, while it is walked
+  Seconds now_{0};
+  bool preempted_ = false;
+  bool blocked_ = false;      // nobody waiting can be admitted until something changes
+  bool stopped_ = false;      // ... because one of them stopped the queue
+};
+
+const Register<Scheduler, VllmScheduler> kRegistered("vllm", "vLLM V1: running first, then waiting");
+
+}  // namespace
+}  // namespace kvsim

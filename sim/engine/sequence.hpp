@@ -1,0 +1,53 @@
+// A request inside an engine.
+#pragma once
+
+#include <cstdint>
+
+#include "sim/kv/connector.hpp"
+#include "sim/report/request_record.hpp"
+#include "sim/workload/request.hpp"
+
+namespace kvsim {
+
+struct Sequence : KvSequence {
+  enum class State : std::uint8_t {
+    kWaiting,
+    kLoading,     // waiting for KV from a lower tier (vLLM's WAITING_FOR_REMOTE_KVS)
+    kPrefill,     // running, more than one token to compute
+    kDecode,      // running, one token a step
+    kCompleting,  // running, its last token is in a planned step
+    kEnded,
+  };
+
+  Request request;
+  RequestRecord record;
+  State state = State::kWaiting;
+  bool looked_up = false;  // hits are taken; after a load: its blocks are in place
+  bool aborted = false;    // leaves when the load under way has arrived
+  Outcome abort_outcome = Outcome::kTimedOut;
+
+  // Progress as of planning, not of execution (spec/vllm.md section 1.4).
+  std::int64_t computed = 0;  // tokens with KV; for kDecode see DecodeSet::computed
+  std::int64_t produced = 0;  // answer tokens in planned steps; for kDecode see DecodeSet
+  std::int64_t hashed = 0;    // leading blocks in the prefix cache's table
+  std::int64_t order = 0;     // admission order: place in the running list
+
+  // Decode bookkeeping: token computed in step s is s + shift.
+  std::int64_t shift = 0;
+  std::int32_t bucket_slot = -1;
+  std::int32_t below_slot = -1;   // in the list of those shorter than the sliding window
+  std::uint32_t epoch = 0;        // outdates entries of the finish heap
+
+  // Waiting list links.
+  Sequence* previous = nullptr;
+  Sequence* next = nullptr;
+
+  Seconds received{-1};         // by the engine
+  Seconds first_scheduled{-1};
+  Seconds last_token{-1};
+  Seconds load_began{-1};
+
+  [[nodiscard]] std::int64_t known() const { return prompt_tokens + produced; }
+};
+
+}  // namespace kvsim

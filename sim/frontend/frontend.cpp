@@ -1,0 +1,222 @@
+#include "sim/frontend/frontend.hpp"
+
+#include <cmath>
+
+#include "sim/base/check.hpp"
+
+namespace kvsim {
+
+Frontend::Frontend(World& world, const Options& options, Recorder& recorder)
+    : world_(world),
+      options_(options),
+      recorder_(recorder),
+      refresh_timer_(world, Priority::kObserve, call<&Frontend::refresh>(), this),
+      deliveries_(world, Priority::kDeliver,
+                  [this](Sequence*& sequence, Seconds now) { deliver(*sequence, now); }),
+      deadline_timer_(world, Priority::kClient, call<&Frontend::give_up>(), this) {}
+
+Frontend::~Frontend() = default;
+
+void Frontend::add_engine(std::unique_ptr<Engine> engine) {
+  const std::string name = "api-server-" + std::to_string(engines_.size());
+  engines_.push_back(std::move(engine));
+  api_servers_.emplace_back(name, options_.api.servers);
+  views_.emplace_back();
+}
+
+void Frontend::set_router(std::unique_ptr<Router> router) { router_ = std::move(router); }
+
+Sequence& Frontend::acquire() {
+  if (unused_.empty()) {
+    sequences_.push_back(std::make_unique<Sequence>());
+    return *sequences_.back();
+  }
+  Sequence& sequence = *unused_.back();
+  unused_.pop_back();
+  return sequence;
+}
+
+void Frontend::recycle(Sequence& sequence) {
+  // Vectors keep their capacity, the epoch outdates what still points here.
+  Sequence fresh;
+  fresh.epoch = sequence.epoch + 1;
+  fresh.hashes.swap(sequence.hashes);
+  fresh.blocks.swap(sequence.blocks);
+  fresh.request.prompt.swap(sequence.request.prompt);
+  fresh.hashes.clear();
+  fresh.blocks.clear();
+  sequence = std::move(fresh);
+  sequence.record.id = -1;
+  unused_.push_back(&sequence);
+}
+
+void Frontend::arrive(Request& request, Seconds intended) {
+  const Seconds now = world_.now();
+  Sequence& sequence = acquire();
+  std::swap(sequence.request, request);
+  const Request& asked = sequence.request;
+  RequestRecord& record = sequence.record;
+  record.id = asked.id;
+  record.session = asked.session;
+  record.turn = asked.turn;
+  record.input_tokens = asked.input.count();
+  record.intended = intended;
+  record.sent = now;
+  recorder_.arrived();
+  ++in_flight_;
+  sequence.prompt_tokens = asked.input.count();
+  if (!engines_.front()->fits(asked)) {
+    finish(sequence, Outcome::kRefused, now);
+    return;
+  }
+  record.replica = route(sequence, now);
+  const auto replica = static_cast<std::size_t>(record.replica);
+  ++views_[replica].in_flight;
+  if (options_.client_timeout > Seconds(0)) watch_deadline(sequence);
+  const ApiServerCosts& api = options_.api;
+  const Seconds work = api.cpu_per_request + api.cpu_per_input_token * asked.input.real();
+  const Seconds at = api_servers_[replica].serve(now, work) + api.latency;
+  deliveries_.add(at, &sequence);
+}
+
+std::int32_t Frontend::route(Sequence& sequence, Seconds now) {
+  if (engines_.size() == 1) return 0;
+  if (router_->needs_gauges()) {
+    if (options_.view_refresh > Seconds(0)) {
+      start_refreshing(now);
+    } else {
+      refresh(now);
+    }
+  }
+  Ask ask;
+  ask.input_tokens = sequence.prompt_tokens;
+  ask.session = sequence.request.session;
+  if (router_->needs_hashes()) {
+    const std::int64_t block = engines_.front()->block_tokens();
+    extend_block_hashes(sequence.request, block, sequence.prompt_tokens, sequence.hashes);
+    ask.prompt_hashes = sequence.hashes;
+  }
+  const Decision decision = router_->route(ask, {views_});
+  KV_CHECK(decision.replica >= 0 && decision.replica < static_cast<int>(engines_.size()));
+  return decision.replica;
+}
+
+void Frontend::start_refreshing(Seconds now) {
+  if (refresh_timer_.pending()) return;
+  // Refreshes lie on multiples of the period, whether or not anybody looked in between.
+  const double period = options_.view_refresh.count();
+  refreshes_ = static_cast<std::int64_t>(std::floor(now.count() / period)) + 1;
+  refresh_timer_.set(Seconds(period * static_cast<double>(refreshes_)));
+}
+
+void Frontend::refresh(Seconds now) {
+  for (std::size_t i = 0; i < engines_.size(); ++i) {
+    const EngineGauges gauges = engines_[i]->gauges(now);
+    views_[i].running = gauges.running;
+    views_[i].waiting = gauges.waiting;
+    views_[i].kv_usage = gauges.kv_usage;
+  }
+  if (options_.view_refresh <= Seconds(0) || in_flight_ == 0) return;
+  ++refreshes_;
+  refresh_timer_.set(Seconds(options_.view_refresh.count() * static_cast<double>(refreshes_)));
+}
+
+void Frontend::deliver(Sequence& sequence, Seconds now) {
+  if (sequence.aborted) {
+    finish(sequence, sequence.abort_outcome, now);
+    return;
+  }
+  sequence.received = now;
+  engines_[static_cast<std::size_t>(sequence.record.replica)]->submit(sequence);
+}
+
+void Frontend::first_token(Sequence& sequence, Seconds now) {
+  sequence.record.first_token = now + options_.api.cpu_per_output_token;
+  split_time_to_first_token(sequence);
+}
+
+void Frontend::split_time_to_first_token(Sequence& sequence) {
+  RequestRecord& record = sequence.record;
+  record.prefill = record.first_token - options_.api.cpu_per_output_token - sequence.first_scheduled;
+  record.queue = sequence.first_scheduled - sequence.received - record.fetch;
+  record.other = (sequence.received - record.sent) + options_.api.cpu_per_output_token;
+}
+
+void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
+  finish(sequence, outcome, now + options_.api.cpu_per_output_token);
+}
+
+void Frontend::token_gap(Seconds gap, std::int64_t sequences, Seconds now) {
+  recorder_.gap(gap, sequences, now);
+}
+
+void Frontend::finish(Sequence& sequence, Outcome outcome, Seconds at) {
+  RequestRecord& record = sequence.record;
+  record.outcome = outcome;
+  record.ended = at;
+  if (outcome == Outcome::kTimedOut) record.ended = record.sent + options_.client_timeout;
+  record.output_tokens = outcome == Outcome::kCompleted ? sequence.request.output.count()
+                                                        : std::max<std::int64_t>(0, sequence.produced);
+  if (record.replica >= 0) {
+    const auto replica = static_cast<std::size_t>(record.replica);
+    --views_[replica].in_flight;
+    api_servers_[replica].count(options_.api.cpu_per_output_token *
+                                static_cast<double>(record.output_tokens));
+  }
+  --in_flight_;
+  recorder_.finished(record);
+  if (ended_) ended_(sequence.request, std::max(at, world_.now()));
+  recycle(sequence);
+}
+
+void Frontend::watch_deadline(Sequence& sequence) {
+  deadlines_.push_back({world_.now() + options_.client_timeout, &sequence, sequence.record.id});
+  if (!deadline_timer_.pending()) deadline_timer_.set(deadlines_.front().at);
+}
+
+void Frontend::give_up(Seconds now) {
+  while (!deadlines_.empty()) {
+    const Deadline deadline = deadlines_.front();
+    const bool live = deadline.sequence->record.id == deadline.id;
+    if (live && deadline.at > now) break;
+    deadlines_.pop_front();
+    if (!live) continue;
+    Sequence& sequence = *deadline.sequence;
+    const bool delivered = sequence.received >= Seconds(0);
+    if (delivered) {
+      engines_[static_cast<std::size_t>(sequence.record.replica)]->abort(sequence,
+                                                                         Outcome::kTimedOut);
+    } else {
+      sequence.aborted = true;
+      sequence.abort_outcome = Outcome::kTimedOut;
+    }
+  }
+  if (!deadlines_.empty()) deadline_timer_.set(deadlines_.front().at);
+}
+
+void Frontend::close(Seconds now) {
+  refresh_timer_.cancel();
+  ended_ = nullptr;
+  for (const auto& sequence : sequences_) {
+    if (sequence->record.id < 0) continue;
+    RequestRecord record = sequence->record;
+    record.outcome = Outcome::kUnfinished;
+    record.ended = now;
+    recorder_.finished(record);
+  }
+}
+
+std::vector<ResourceUse> Frontend::resources() const {
+  std::vector<ResourceUse> out;
+  for (std::size_t i = 0; i < engines_.size(); ++i) {
+    ResourceUse gpu;
+    gpu.name = "gpu-" + std::to_string(i);
+    gpu.kind = "gpu";
+    gpu.busy = engines_[i]->busy();
+    out.push_back(gpu);
+    out.push_back(api_servers_[i].use());
+  }
+  return out;
+}
+
+}  // namespace kvsim
