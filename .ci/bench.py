@@ -1,7 +1,7 @@
 """Runs configs/bench/NAME.json as whole processes and prints requests simulated per wall second.
 
-Called by `./dev bench [NAMES]`. Each figure is the median of the runs; a spread over 10 % is marked,
-because then the machine was busy with something else.
+Called by `./dev bench [NAMES]`. Each figure is the median of the runs; a spread over 10 % is
+marked, because then the machine was busy with something else.
 """
 
 import json
@@ -38,7 +38,8 @@ def stop(message):
 def timed_run(name):
     """Wall seconds and peak resident bytes of one process, and the requests that it simulated."""
     folder = RESULTS / name
-    command = [KVSIM, "run", CONFIGS / f"{name}.json", "--outputs", "summary", "--quiet", "-o", folder]
+    experiment = CONFIGS / f"{name}.json"
+    command = [KVSIM, "run", experiment, "--outputs", "summary", "--quiet", "-o", folder]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -91,8 +92,8 @@ def main():
         stop("no configs/bench/*.json to run")
     RESULTS.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores, Release, whole process, one at a time")
-    header = f"{'bench':<10}{'requests':>11}{'wall s':>9}{'spread':>8}{'req/wall s':>12}{'peak MiB':>10}  bar"
-    print(header)
+    titles = f"{'bench':<10}{'requests':>11}{'wall s':>9}{'spread':>8}{'req/wall s':>12}"
+    print(titles + f"{'peak MiB':>10}  bar")
     missed = 0
     for name in names:
         requests, wall_s, spread, peak_bytes = bench(name)
