@@ -1,6 +1,7 @@
 #include "sim/engine/engine.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
@@ -95,7 +96,11 @@ void Engine::wake(Seconds now) {
     planned_ = plans_[0].empty() ? 0 : 1;
   }
   executing_ = planned_ > 0;
-  if (executing_) start_next(now);
+  if (executing_) {
+    start_next(now);
+  } else if (connector_ != nullptr) {
+    connector_->step_begins(std::numeric_limits<std::int64_t>::max());  // nothing to wait for
+  }
 }
 
 void Engine::start_next(Seconds now) {

@@ -1,0 +1,249 @@
+// vLLM's OffloadingConnector (spec/vllm.md section 9): a DRAM tier of chunks, filled after each
+// step and read asynchronously before a request is scheduled.
+//
+// Copies of one direction never overlap: each is one job of the copy engine's lane, whatever the
+// number of blocks; a tensor-parallel rank copies its part over its own link at the same time, so
+// one rank's bytes tell the time. The chunk's key is the hash of its last block.
+//
+// Left out: the multi-tier gateway, the lazy mode, kernel copies of small pages (all copies use
+// copy engines), and the host's memory bandwidth.
+#include <algorithm>
+#include <deque>
+
+#include "sim/base/check.hpp"
+#include "sim/base/registry.hpp"
+#include "sim/des/lane.hpp"
+#include "sim/kv/connector.hpp"
+#include "sim/kv/host_cache.hpp"
+
+namespace kvsim {
+namespace {
+
+class NativeOffload final : public Connector {
+ public:
+  struct Options {
+    Bytes capacity{0};
+    std::int64_t blocks_per_chunk = 1;
+    std::int64_t store_threshold = 0;
+    Json eviction = "lru";
+    std::optional<bool> prompt_only;
+    std::optional<bool> deferred_stores;
+    std::string layout = "cross-layer";
+    template <class F>
+    void fields(F& f) {
+      f.required("cpu_bytes", capacity, Range{0, 1e15},
+                 "DRAM of the tier, over all tensor-parallel ranks of a replica.");
+      f.optional("blocks_per_chunk", blocks_per_chunk, Range{1, 4096}, "GPU blocks of one chunk.");
+      f.optional("store_threshold", store_threshold, Range{0, 1e6},
+                 "Store a chunk only when it has been looked up that often.");
+      f.optional("eviction", eviction, "An eviction plug-in.");
+      f.optional("prompt_only", prompt_only, "Do not store generated tokens. Default: version.");
+      f.optional("deferred_stores", deferred_stores,
+                 "Stores leave when the next step begins and reused blocks wait for them; false: "
+                 "blocks are held until stored. Default: version.");
+      f.choice("layout", layout, {"cross-layer", "per-layer"},
+               "One copy descriptor per block, or one per block and layer.");
+    }
+  };
+
+  NativeOffload(const Options& options, const Context& context)
+      : options_(options),
+        context_(context),
+        chunk_tokens_(options.blocks_per_chunk * context.block_tokens),
+        prompt_only_(options.prompt_only.value_or(context.prompt_only)),
+        deferred_(options.deferred_stores.value_or(context.deferred_stores)),
+        cache_(cache_options()),
+        pending_(static_cast<std::size_t>(context.pool.total()), 0) {}
+
+  Match match(const KvSequence& sequence, std::int64_t local_tokens,
+              std::int64_t limit_tokens) override {
+    const std::int64_t first = local_tokens / chunk_tokens_;
+    const std::int64_t last = limit_tokens / chunk_tokens_;
+    std::int64_t hits = 0;
+    for (std::int64_t chunk = first; chunk < last; ++chunk, ++hits) {
+      const HostCache::Lookup found = cache_.lookup(key(sequence, chunk));
+      if (found == HostCache::Lookup::kMiss) break;
+      if (found == HostCache::Lookup::kPending) {
+        somebody_asks_ = true;
+        return {0, true};
+      }
+    }
+    if (hits == 0) return {};
+    return {(first + hits) * chunk_tokens_ - local_tokens, false};
+  }
+
+  void load(KvSequence& sequence, std::int64_t first, std::int64_t blocks) override {
+    const std::int64_t from = first / options_.blocks_per_chunk;
+    const std::int64_t to = groups_of(first + blocks, options_.blocks_per_chunk);
+    std::vector<BlockHash> keys;
+    for (std::int64_t chunk = from; chunk < to; ++chunk) keys.push_back(key(sequence, chunk));
+    for (const BlockHash hash : keys) cache_.begin_load(hash);
+    // What was loaded needs no storing.
+    sequence.stored_blocks = std::max(sequence.stored_blocks, first + blocks);
+    context_.to_device.submit(job(blocks, [this, &sequence, keys](Seconds) {
+      for (const BlockHash hash : keys) cache_.end_load(hash);
+      context_.loaded(sequence);
+      tell_askers();
+    }));
+  }
+
+  void completed(KvSequence& sequence, std::int64_t full_blocks, std::int64_t step) override {
+    if (prompt_only_)
+      full_blocks = std::min(full_blocks, sequence.prompt_tokens / context_.block_tokens);
+    const std::int64_t per_chunk = options_.blocks_per_chunk;
+    bool dropped = false;
+    for (std::int64_t chunk = sequence.stored_blocks / per_chunk;
+         (chunk + 1) * per_chunk <= full_blocks; ++chunk) {
+      const BlockHash hash = key(sequence, chunk);
+      if (!cache_.contains(hash)) {
+        if (!cache_.begin_store(hash)) {
+          dropped = true;  // tried again with the next chunks
+          continue;
+        }
+        add_to_batch(sequence, chunk, hash, step);
+      }
+      if (!dropped) sequence.stored_blocks = (chunk + 1) * per_chunk;
+    }
+  }
+
+  void allocated(std::span<const BlockId> blocks) override {
+    for (const BlockId block : blocks)
+      flush_until_ = std::max(flush_until_, pending_[static_cast<std::size_t>(block)]);
+  }
+
+  bool stores_generated() const override { return !prompt_only_; }
+
+  void step_begins(std::int64_t done) override {
+    while (!batches_.empty() && batches_.front().step <= done) {
+      Batch batch = std::move(batches_.front());
+      batches_.pop_front();
+      const std::int64_t number = batch.number;
+      const auto blocks = static_cast<std::int64_t>(batch.blocks.size());
+      context_.to_host.submit(job(
+          blocks, [this, batch = std::move(batch), number](Seconds) { stored(batch, number); }));
+    }
+  }
+
+  bool must_flush(std::function<void()> resume) override {
+    if (flush_until_ <= stored_batches_) return false;
+    resume_ = std::move(resume);
+    return true;
+  }
+
+  bool holds(KvSequence& sequence, std::function<void()> release_later) override {
+    if (deferred_) return false;
+    std::int64_t last = 0;
+    for (const BlockId block : sequence.blocks)
+      last = std::max(last, pending_[static_cast<std::size_t>(block)]);
+    if (last <= stored_batches_) return false;
+    held_.push_back({last, std::move(release_later)});
+    return true;
+  }
+
+  std::vector<TierUse> tiers() const override {
+    TierUse use;
+    use.name = "dram";
+    use.stored_bytes = cache_.stores() * chunk_bytes().count();
+    use.evicted_tokens = cache_.evicted() * chunk_tokens_;
+    use.dropped_tokens = cache_.dropped() * chunk_tokens_;
+    return {use};
+  }
+
+ private:
+  struct Batch {
+    std::int64_t number;  // batches are stored in this order, from 1
+    std::int64_t step;    // whose results it holds
+    std::vector<BlockHash> keys;
+    std::vector<BlockId> blocks;
+  };
+  struct Held {
+    std::int64_t until;  // batch
+    std::function<void()> release;
+  };
+
+  Bytes chunk_bytes() const {
+    return context_.block_bytes * options_.blocks_per_chunk * context_.ranks;
+  }
+  HostCache::Options cache_options() const {
+    HostCache::Options out;
+    out.capacity = options_.capacity / chunk_bytes();
+    out.store_threshold = options_.store_threshold;
+    out.eviction = options_.eviction;
+    return out;
+  }
+  BlockHash key(const KvSequence& sequence, std::int64_t chunk) const {
+    return sequence.hashes[static_cast<std::size_t>((chunk + 1) * options_.blocks_per_chunk - 1)];
+  }
+
+  Lane::Job job(std::int64_t blocks, World::Done done) const {
+    const bool per_layer = options_.layout == "per-layer";
+    const std::int64_t pieces = per_layer ? context_.layers : 1;
+    Lane::Job out;
+    out.setup = context_.descriptor * static_cast<double>(blocks * pieces);
+    out.bytes = context_.block_bytes * blocks;
+    out.rate_limit = context_.rate_limit(context_.block_bytes / pieces);
+    out.done = std::move(done);
+    return out;
+  }
+
+  void add_to_batch(const KvSequence& sequence, std::int64_t chunk, BlockHash hash,
+                    std::int64_t step) {
+    if (batches_.empty() || batches_.back().step != step)
+      batches_.push_back({++last_batch_, step, {}, {}});
+    Batch& batch = batches_.back();
+    batch.keys.push_back(hash);
+    for (std::int64_t i = 0; i < options_.blocks_per_chunk; ++i) {
+      const auto at = static_cast<std::size_t>(chunk * options_.blocks_per_chunk + i);
+      const BlockId block = sequence.blocks[at];
+      batch.blocks.push_back(block);
+      pending_[static_cast<std::size_t>(block)] = batch.number;
+    }
+  }
+
+  void stored(const Batch& batch, std::int64_t number) {
+    KV_CHECK(number == stored_batches_ + 1);
+    stored_batches_ = number;
+    for (const BlockHash hash : batch.keys) cache_.end_store(hash);
+    for (std::size_t i = 0; i < held_.size();) {
+      if (held_[i].until > number) {
+        ++i;
+        continue;
+      }
+      held_[i].release();
+      held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(i));
+      somebody_asks_ = true;  // free blocks may let somebody in
+    }
+    tell_askers();
+    if (resume_ && flush_until_ <= number) {
+      const std::function<void()> resume = std::move(resume_);
+      resume_ = nullptr;
+      resume();
+    }
+  }
+
+  void tell_askers() {
+    if (!somebody_asks_) return;
+    somebody_asks_ = false;
+    context_.changed();
+  }
+
+  Options options_;
+  Context context_;
+  std::int64_t chunk_tokens_;
+  bool prompt_only_;
+  bool deferred_;
+  HostCache cache_;
+  std::vector<std::int64_t> pending_;  // per block: the last batch that reads it
+  std::deque<Batch> batches_;          // planned, not sent
+  std::int64_t last_batch_ = 0;
+  std::int64_t stored_batches_ = 0;
+  std::int64_t flush_until_ = 0;
+  std::function<void()> resume_;
+  std::vector<Held> held_;
+  bool somebody_asks_ = false;
+};
+
+const Register<Connector, NativeOffload> kRegistered("native", "vLLM's native CPU offload.");
+
+}  // namespace
+}  // namespace kvsim
