@@ -1,0 +1,234 @@
+// kvsim sweep SWEEP.json [-j N] [--shard I/N] [-o DIR] [--merge DIR...]
+//
+// Each point is a process of its own (SimGrid allows one simulation per process), which runs
+// `kvsim run EXPERIMENT --set ... -o DIR/point-NNNN --quiet`. A finished point leaves point.json
+// beside its summary: the experiment and the overrides that it was made from. A point whose
+// point.json still says the same is not run again. Files that the experiment names (traces,
+// profiles) are not looked into: remove a point's folder to run it again.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "sim/base/errors.hpp"
+#include "sim/cli/child_processes.hpp"
+#include "sim/cli/commands.hpp"
+#include "sim/cli/terminal_progress.hpp"
+#include "sim/report/output_file.hpp"
+#include "sim/report/sweep_plan.hpp"
+
+namespace kvsim {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct SweepArguments {
+  std::string file;
+  std::string output;
+  std::string shard;
+  std::size_t jobs = 0;  // 0 = all cores
+  std::vector<std::string> merge;
+  bool quiet = false;
+};
+
+struct Sweep {
+  SweepPlan plan;
+  Json experiment;
+};
+
+Json identity(const Sweep& sweep, const SweepPoint& point) {
+  return {{"schema", "kvsim.point/1"},
+          {"experiment", sweep.experiment},
+          {"overrides", point.overrides}};
+}
+
+std::optional<Json> read_if_json(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return std::nullopt;
+  Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return std::nullopt;
+  return json;
+}
+
+// The summary of a point that ran to its end in one of `folders`, made from the same input.
+std::optional<Json> finished_summary(const Sweep& sweep, const SweepPoint& point,
+                                     const std::vector<std::string>& folders) {
+  for (const std::string& folder : folders) {
+    const fs::path place = fs::path(folder) / point.name();
+    if (read_if_json(place / "point.json") != identity(sweep, point)) continue;
+    std::optional<Json> summary = read_if_json(place / "summary.json");
+    if (summary && summary->is_object() && !summary->value("incomplete", false)) return summary;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> command_of(const Sweep& sweep, const SweepPoint& point,
+                                    const fs::path& folder) {
+  std::vector<std::string> out = {"kvsim", "run", sweep.plan.experiment};
+  for (const auto& item : point.overrides.items()) {
+    out.emplace_back("--set");
+    out.push_back(item.key() + "=" + item.value().dump());
+  }
+  out.insert(out.end(), {"-o", folder.string(), "--quiet"});
+  return out;
+}
+
+std::string last_line(const fs::path& file) {
+  std::ifstream in(file);
+  std::string last = "no message";
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
+// Runs points a few at a time; returns the exit code of the sweep.
+class SweepRun {
+ public:
+  SweepRun(const Sweep& sweep, const SweepArguments& arguments, const std::vector<SweepPoint>& todo)
+      : sweep_(sweep),
+        output_(arguments.output),
+        jobs_(arguments.jobs > 0 ? arguments.jobs
+                                 : std::max(1u, std::thread::hardware_concurrency())),
+        todo_(todo),
+        progress_(
+            terminal_progress("points", static_cast<std::int64_t>(todo.size()), arguments.quiet)) {}
+
+  int run() {
+    ChildProcesses children;
+    std::size_t next = 0;
+    while (children.running() > 0 || (next < todo_.size() && !children.interrupted())) {
+      while (next < todo_.size() && children.running() < jobs_ && !children.interrupted()) {
+        start(children, next);
+        ++next;
+      }
+      constexpr double kPatience_s = 0.2;
+      for (const ChildProcesses::Ended& ended : children.wait(kPatience_s))
+        settle(todo_[ended.tag], ended.exit_code);
+      progress_.update(done_);
+    }
+    progress_.finish(done_);
+    if (!children.interrupted()) return exit_code_;
+    fmt::print(stderr, "interrupted with {} of {} points done; run again to go on\n",
+               done_ - failed_, todo_.size());
+    return std::max(exit_code_, kExitDifference);
+  }
+
+ private:
+  void start(ChildProcesses& children, std::size_t index) {
+    const SweepPoint& point = todo_[index];
+    const fs::path folder = output_ / point.name();
+    // What an earlier run left there may belong to other overrides.
+    std::error_code ignored;
+    fs::remove(folder / "point.json", ignored);
+    fs::remove(folder / "summary.json", ignored);
+    children.start(index, command_of(sweep_, point, folder), log_of(point).string());
+  }
+
+  void settle(const SweepPoint& point, int exit_code) {
+    ++done_;
+    const fs::path folder = output_ / point.name();
+    if (exit_code == kExitOk && fs::exists(folder / "summary.json")) {
+      write_json_file((folder / "point.json").string(), identity(sweep_, point));
+      std::error_code ignored;
+      fs::remove(log_of(point), ignored);
+      return;
+    }
+    ++failed_;
+    exit_code_ = std::max(exit_code_, exit_code == kExitUser ? kExitUser : kExitDifference);
+    fmt::print(stderr, "{} failed with exit code {}: {} (log: {})\n", point.name(), exit_code,
+               last_line(log_of(point)), log_of(point).string());
+  }
+
+  [[nodiscard]] fs::path log_of(const SweepPoint& point) const {
+    return output_ / (point.name() + ".log");
+  }
+
+  const Sweep& sweep_;
+  fs::path output_;
+  std::size_t jobs_;
+  const std::vector<SweepPoint>& todo_;
+  Progress progress_;
+  std::int64_t done_ = 0;
+  std::int64_t failed_ = 0;
+  int exit_code_ = kExitOk;
+};
+
+// Writes the table of the points in `wanted` that are finished; returns how many are not.
+std::size_t tabulate(const Sweep& sweep, const std::vector<SweepPoint>& wanted,
+                     const std::vector<std::string>& folders, const std::string& table) {
+  std::vector<SweepResult> results;
+  for (const SweepPoint& point : wanted) {
+    if (auto summary = finished_summary(sweep, point, folders))
+      results.push_back({&point, std::move(*summary)});
+  }
+  write_text_file(table, sweep_csv(sweep.plan, results));
+  fmt::print("{} of {} points: {}\n", results.size(), wanted.size(), table);
+  return wanted.size() - results.size();
+}
+
+int run_sweep(SweepArguments arguments) {
+  const Json json = load_json(arguments.file);
+  Sweep sweep{read_sweep(ConfigNode(json, arguments.file)), Json()};
+  sweep.experiment = load_json(sweep.plan.experiment);
+  if (arguments.output.empty())
+    arguments.output = (fs::path("results") / fs::path(arguments.file).stem()).string();
+  const fs::path output = arguments.output;
+  if (!arguments.merge.empty()) {
+    const std::string table = (output / "sweep.csv").string();
+    return tabulate(sweep, sweep.plan.points, arguments.merge, table) == 0 ? kExitOk
+                                                                           : kExitDifference;
+  }
+  const Shard shard = read_shard(arguments.shard, [](const char* name) {
+    return static_cast<const char*>(std::getenv(name));
+  });
+  std::vector<SweepPoint> mine;
+  std::vector<SweepPoint> todo;
+  for (const SweepPoint& point : sweep.plan.points) {
+    if (!shard.has(point)) continue;
+    mine.push_back(point);
+    if (!finished_summary(sweep, point, {arguments.output})) todo.push_back(point);
+  }
+  std::error_code error;
+  fs::create_directories(output, error);
+  if (error)
+    throw EnvironmentError(
+        fmt::format("{}: cannot make the folder: {}", arguments.output, error.message()));
+  if (todo.size() < mine.size() && !arguments.quiet)
+    fmt::print(stderr, "{} of {} points are there already\n", mine.size() - todo.size(),
+               mine.size());
+  const int code = SweepRun(sweep, arguments, todo).run();
+  // Shards may share a folder, so each has a table of its own.
+  const std::string table = shard.count == 1
+                                ? "sweep.csv"
+                                : fmt::format("sweep-{}-of-{}.csv", shard.index + 1, shard.count);
+  tabulate(sweep, mine, {arguments.output}, (output / table).string());
+  return code;
+}
+
+}  // namespace
+
+void add_sweep_command(CLI::App& app) {
+  auto arguments = std::make_shared<SweepArguments>();
+  CLI::App* command =
+      app.add_subcommand("sweep", "Run a grid or list of overrides of an experiment");
+  command->add_option("sweep", arguments->file, "SWEEP.json")->required();
+  command->add_option("-j,--jobs", arguments->jobs, "Points at a time; default: all cores");
+  command->add_option("--shard", arguments->shard,
+                      "I/N: every N-th point from the I-th; N: I from Slurm or Kubernetes");
+  command->add_option("-o,--output", arguments->output, "Folder; default: results/<sweep>");
+  command->add_option("--merge", arguments->merge,
+                      "Run nothing: tabulate the points that lie in these folders");
+  command->add_flag("--quiet", arguments->quiet, "No progress");
+  command->callback([arguments] {
+    const int code = run_sweep(*arguments);
+    if (code != kExitOk) throw CLI::RuntimeError(code);
+  });
+}
+
+}  // namespace kvsim

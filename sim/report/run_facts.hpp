@@ -1,0 +1,55 @@
+// What whoever assembled and ran an experiment knows about it, and the recorder does not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/base/units.hpp"
+#include "sim/report/cost.hpp"
+
+namespace kvsim {
+
+struct RunProvenance {
+  std::string version;
+  std::string config_sha256;  // of the resolved experiment
+  std::string trace_sha256;   // of the decoded requests; known at the end
+  std::uint64_t seed = 0;
+  std::vector<std::string> profiles;
+  std::vector<std::string> assumed_profiles;  // those with a row that nobody measured
+};
+
+// A level of the KV cache; its index is RequestRecord::hit_tokens's.
+struct TierFacts {
+  std::string name;
+  Tokens evicted{0};
+  Bytes stored{0};  // written into it during the run
+};
+
+// A shared resource over the whole run.
+struct ResourceFacts {
+  std::string name;
+  std::string kind;        // "gpu", "pcie", "link", "cpu", "disk", ...
+  double utilisation = 0;  // in [0, 1]
+  Bytes bytes{0};
+  Seconds busy{0};
+};
+
+struct RunFacts {
+  std::string name;  // of the experiment
+  RunProvenance provenance;
+  std::vector<TierFacts> tiers;
+  std::vector<ResourceFacts> resources;
+  std::int64_t gpus = 1;
+  // Tokens whose KV was computed a second time for the same request, after a preemption.
+  Tokens recomputed{0};
+  // Bytes that reached the device per byte that the cache wrote; none without such a device.
+  std::optional<double> write_amplification;
+  std::optional<CostInputs> cost;
+  Seconds simulated{0};               // length of the whole run
+  bool incomplete = false;            // cut off by the user
+  std::vector<std::string> warnings;  // that a reader of the numbers must know
+};
+
+}  // namespace kvsim
