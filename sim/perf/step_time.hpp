@@ -27,6 +27,8 @@ struct StepShape {
 
 class StepTime {
  public:
+  static constexpr const char* kPlugin = "step time";
+  struct Context;  // sim/perf/step_context.hpp
   virtual ~StepTime() = default;
   // GPU time of the kernels of this step.
   [[nodiscard]] virtual Seconds gpu(const StepShape& shape) const = 0;

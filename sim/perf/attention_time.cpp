@@ -1,0 +1,84 @@
+// decode:  max(floor, t0d + KV bytes / (eD W)); latent vectors in absorbed form may be bound by
+//          2 heads (2 rank + rope) operations per KV token instead, at a share of the peak;
+// prefill: t0c + max(pairs' operations / (eA P), cached KV bytes / (eD W)) + activations / (eT W);
+// mixed:   prefill + 1.8 decode.
+// W and P are datasheet peaks, e* and t0* the GPU profile's. The cached-KV term is the operator's
+// memory side; the fits know only empty caches, which it leaves unchanged. Latent prefill works on
+// expanded keys and values and expands cached vectors again.
+// Leaves out: imbalance between sequences of one kernel, and cache residency of short contexts.
+#include "sim/perf/attention_time.hpp"
+
+#include <algorithm>
+
+namespace kvsim {
+
+namespace {
+double real(std::int64_t n) { return static_cast<double>(n); }
+}  // namespace
+
+AttentionTime::AttentionTime(const StepTime::Context& context, const RankShape& rank,
+                             double mixed_factor)
+    : mixed_factor_(mixed_factor) {
+  const LlmProfile& llm = context.llm;
+  const GpuPeaks& peaks = context.gpu.peaks;
+  const std::string& kv_dtype = context.kv_dtype.empty() ? llm.kv_dtype : context.kv_dtype;
+  const bool fp8 = kv_dtype == "fp8" && context.gpu.attention_fp8.has_value();
+  const AttentionFit& fit = fp8 ? *context.gpu.attention_fp8 : context.gpu.attention_bf16;
+  const double memory = peaks.memory.count();
+  const double heads = real(rank.heads);
+  const double compute = fit.prefill_compute * peaks.bf16_flops_per_s;
+
+  window_layers_ = llm.window ? llm.window->layer_fraction * real(llm.layers) : 0;
+  window_tokens_ = llm.window ? real(llm.window->tokens) : 0;
+  full_layers_ = real(llm.layers) - window_layers_;
+  decode_floor_ = fit.decode_floor.count();
+  decode_launch_ = fit.decode_launch.count();
+  prefill_launch_ = fit.prefill_launch.count();
+  const double kv_bytes =
+      llm.kv_bytes_per_token_per_rank(kv_dtype, context.tensor_parallel).real() / real(llm.layers);
+  context_read_ = kv_bytes / (fit.decode_memory * memory);
+  decode_token_ = context_read_;
+  if (llm.latent) {
+    const LatentShape& latent = *llm.latent;
+    const double absorbed = 2 * heads * real(2 * latent.kv_rank + latent.rope_dim);
+    decode_token_ =
+        std::max(decode_token_, absorbed / (fit.latent_compute * peaks.bf16_flops_per_s));
+    const double key = real(latent.nope_dim + latent.rope_dim);
+    const double value = real(latent.value_dim);
+    prefill_pair_ = 2 * heads * (key + value) / compute;
+    prefill_token_ = 2 * heads * (2 * key + 2 * value) / (fit.prefill_transfer * memory);
+    context_expand_ = 2 * real(latent.kv_rank) * heads * (real(latent.nope_dim) + value) /
+                      (context.gpu.gemm_bf16.compute * peaks.bf16_flops_per_s);
+  } else {
+    const double dim = real(llm.head_dim);
+    prefill_pair_ = 4 * heads * dim / compute;
+    prefill_token_ =
+        2 * (2 * heads + 4 * real(rank.kv_heads)) * dim / (fit.prefill_transfer * memory);
+  }
+}
+
+double AttentionTime::layer_seconds(const StepShape& shape, const Load& load) const {
+  double seconds = 0;
+  if (shape.decode_sequences > 0)
+    seconds = std::max(decode_floor_, decode_launch_ + load.decode_context * decode_token_);
+  if (shape.prefill_tokens == 0) return seconds;
+  const double prefill = prefill_launch_ + real(shape.prefill_tokens) * prefill_token_ +
+                         std::max(load.pairs * prefill_pair_, load.context * context_read_) +
+                         load.context * context_expand_;
+  return prefill + mixed_factor_ * seconds;
+}
+
+double AttentionTime::seconds(const StepShape& shape) const {
+  double seconds =
+      full_layers_ * layer_seconds(shape, {shape.prefill_pairs, real(shape.prefill_context),
+                                           real(shape.decode_context)});
+  if (window_layers_ > 0) {
+    const double context =
+        std::min(real(shape.prefill_context), window_tokens_ * shape.prefill_sequences);
+    seconds += window_layers_ * layer_seconds(shape, {shape.prefill_window_pairs, context,
+                                                      real(shape.decode_window_context)});
+  }
+  return seconds;
+}
+
+}  // namespace kvsim

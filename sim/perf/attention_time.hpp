@@ -1,0 +1,40 @@
+// Attention of one step over all layers of one rank: prefill, decode and mixed batches, grouped
+// heads or latent vectors, with or without a sliding window (forms: see attention_time.cpp).
+#pragma once
+
+#include "sim/perf/rank_shape.hpp"
+#include "sim/perf/step_context.hpp"
+
+namespace kvsim {
+
+class AttentionTime {
+ public:
+  AttentionTime(const StepTime::Context& context, const RankShape& rank, double mixed_factor);
+
+  // Seconds on the GPU; plain arithmetic on the sums of `shape`.
+  [[nodiscard]] double seconds(const StepShape& shape) const;
+
+ private:
+  // The part of the cost that grows with context, for one layer and kind of layer.
+  struct Load {
+    double pairs;
+    double context;
+    double decode_context;
+  };
+  [[nodiscard]] double layer_seconds(const StepShape& shape, const Load& load) const;
+
+  double full_layers_ = 0;
+  double window_layers_ = 0;
+  double window_tokens_ = 0;
+  double mixed_factor_ = 1;
+  double decode_floor_ = 0;
+  double decode_launch_ = 0;
+  double decode_token_ = 0;  // seconds per KV token that decodes read
+  double prefill_launch_ = 0;
+  double prefill_pair_ = 0;    // seconds per causal query-key pair
+  double prefill_token_ = 0;   // seconds per new token
+  double context_read_ = 0;    // seconds per cached KV token that a chunk reads
+  double context_expand_ = 0;  // seconds per cached latent vector that a chunk expands
+};
+
+}  // namespace kvsim

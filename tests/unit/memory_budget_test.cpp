@@ -1,0 +1,107 @@
+#include "sim/perf/memory_budget.hpp"
+
+#include <gtest/gtest.h>
+
+namespace kvsim {
+namespace {
+
+MemoryBudget budget(const char* llm, const char* gpu, std::int64_t tp, const char* version) {
+  MemoryOptions options;
+  options.tensor_parallel = tp;
+  options.version = version;
+  return memory_budget(load_llm(llm), load_gpu(gpu), options);
+}
+
+TEST(MemoryBudget, PartsAddUpToWhatWasRequested) {
+  const MemoryBudget b = budget("llama-3.1-70b", "h100-sxm", 4, "0.26");
+  EXPECT_EQ(b.weights + b.activations + b.collectives + b.other + b.graphs + b.kv, b.requested);
+  EXPECT_GT(b.graphs, Bytes(0));
+}
+
+TEST(MemoryBudget, KvTokensOfPublishedDeploymentsAreWithinFivePercent) {
+  // Two llm-d benchmarks on H100 80 GB state the KV tokens of a pod (vLLM of late 2025).
+  EXPECT_NEAR(budget("llama-3.1-70b", "h100-sxm", 4, "0.10").kv_tokens().real() / 461376, 1, 0.05);
+  EXPECT_NEAR(budget("qwen3-32b", "h100-sxm", 2, "0.10").kv_tokens().real() / 307328, 1, 0.05);
+}
+
+TEST(MemoryBudget, DefaultsFollowVersionAndGpu) {
+  const auto defaults = [](const char* version, const char* gpu) {
+    return engine_defaults(version, load_gpu(gpu));
+  };
+  EXPECT_EQ(defaults("0.11", "h100-sxm").max_num_batched_tokens, 8192);
+  EXPECT_EQ(defaults("0.11", "h100-sxm").max_num_seqs, 1024);
+  EXPECT_EQ(defaults("0.11", "a100-80-sxm").max_num_batched_tokens, 2048);
+  EXPECT_EQ(defaults("0.11", "l4").max_num_seqs, 256);
+  EXPECT_EQ(defaults("0.11", "b200-sxm").max_num_batched_tokens, 8192);
+  EXPECT_EQ(defaults("0.26", "b200-sxm").max_num_batched_tokens, 16384);
+  EXPECT_EQ(defaults("0.26", "h200-sxm").max_num_batched_tokens, 8192);
+  EXPECT_DOUBLE_EQ(defaults("0.11", "l4").gpu_memory_utilization, 0.90);
+  EXPECT_DOUBLE_EQ(defaults("0.26", "l4").gpu_memory_utilization, 0.92);
+  EXPECT_FALSE(defaults("0.13", "l4").async_scheduling);
+  EXPECT_TRUE(defaults("0.14", "l4").async_scheduling);
+}
+
+TEST(MemoryBudget, GraphSizesRiseInStepsOfEightThenSixteen) {
+  const auto older = graph_sizes("0.11", 512);
+  EXPECT_EQ(older.size(), 67u);
+  EXPECT_EQ(older[3], 8);
+  EXPECT_EQ(older.back(), 512);
+  const auto newer = graph_sizes("0.15", 512);
+  EXPECT_EQ(newer.size(), 51u);
+  EXPECT_EQ(newer[34], 256);
+  EXPECT_EQ(newer[35], 272);
+  EXPECT_EQ(graph_tokens_max("0.26", load_gpu("b200-sxm"), 1024), 1024);
+  EXPECT_EQ(graph_tokens_max("0.26", load_gpu("l4"), 16), 32);
+}
+
+TEST(MemoryBudget, AModelThatDoesNotFitSaysByHowMuch) {
+  try {
+    (void)budget("llama-3.1-70b", "h100-sxm", 1, "0.15");
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("GiB too much"), std::string::npos) << error.what();
+  }
+}
+
+TEST(MemoryBudget, AnAskedContextThatDoesNotFitIsRefusedAndTheModelsOwnLowered) {
+  MemoryOptions options;
+  const LlmProfile llm = load_llm("llama-3.1-8b");
+  const GpuProfile gpu = load_gpu("l4");
+  const MemoryBudget lowered = memory_budget(llm, gpu, options);
+  EXPECT_TRUE(lowered.max_model_len_lowered);
+  options.max_model_len = lowered.max_model_len;
+  EXPECT_EQ(memory_budget(llm, gpu, options).max_model_len, lowered.max_model_len);
+  options.max_model_len = lowered.max_model_len + options.block_size;
+  EXPECT_THROW((void)memory_budget(llm, gpu, options), ConfigError);
+}
+
+TEST(MemoryBudget, ClientsTimesTheirBlocksFitAndOneMoreDoesNot) {
+  const MemoryBudget b = budget("llama-3.1-8b", "l4", 1, "0.15");
+  const std::int64_t clients = b.clients(Tokens(1000));
+  const std::int64_t each = b.blocks_per_request(Tokens(1000)).count();
+  EXPECT_EQ(each, 63);
+  EXPECT_LE(clients * each, b.blocks.count() - 1);
+  EXPECT_GT((clients + 1) * each, b.blocks.count() - 1);
+}
+
+TEST(MemoryBudget, ASlidingWindowNearlyDoublesTheClientsAtLongContext) {
+  const MemoryBudget b = budget("gpt-oss-20b", "h100-sxm", 1, "0.15");
+  LlmProfile unwindowed = load_llm("gpt-oss-20b");
+  unwindowed.window.reset();
+  const MemoryBudget full = memory_budget(unwindowed, load_gpu("h100-sxm"), {});
+  const double gain = static_cast<double>(b.clients(Tokens(100000))) /
+                      static_cast<double>(full.clients(Tokens(100000)));
+  EXPECT_NEAR(gain, 2, 0.1);
+}
+
+TEST(MemoryBudget, Fp8KvHoldsTwiceTheTokens) {
+  MemoryOptions options;
+  const LlmProfile llm = load_llm("llama-3.1-8b");
+  const GpuProfile gpu = load_gpu("h100-sxm");
+  const auto bf16 = memory_budget(llm, gpu, options).kv_tokens();
+  options.kv_dtype = "fp8";
+  EXPECT_NEAR(memory_budget(llm, gpu, options).kv_tokens().real() / bf16.real(), 2, 0.001);
+}
+
+}  // namespace
+}  // namespace kvsim
