@@ -34,13 +34,15 @@ void DuplexLink::apply() {
   }
 }
 
-Lane::Lane(World& world, std::string name, std::string kind, World::PathId path,
+Lane::Lane(World& world, std::string name, std::string kind, std::vector<World::LinkId> links,
            DuplexLink* duplex, DuplexLink::Direction direction)
     : world_(world),
-      path_(path),
+      limiter_(world.add_link(name + ".limit", Bandwidth(kUnlimited))),
       duplex_(duplex),
       direction_(direction),
       setup_(world, Priority::kDeliver, call<&Lane::move_bytes>(), this) {
+  links.push_back(limiter_);
+  path_ = world.add_path(links);
   use_.name = std::move(name);
   use_.kind = std::move(kind);
 }
@@ -65,7 +67,10 @@ void Lane::start_next(Seconds now) {
 void Lane::move_bytes(Seconds) {
   if (duplex_ != nullptr) duplex_->begin(direction_);
   const Job& job = jobs_.front();
-  world_.transfer(path_, job.bytes, job.rate_limit, [this](Seconds now) { finish(now); });
+  const Bandwidth limit =
+      job.rate_limit > Bandwidth(0) ? job.rate_limit : Bandwidth(kUnlimited);
+  if (limit != limit_) world_.set_bandwidth(limiter_, limit_ = limit);
+  world_.transfer(path_, job.bytes, [this](Seconds now) { finish(now); });
 }
 
 void Lane::finish(Seconds now) {

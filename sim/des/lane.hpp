@@ -57,21 +57,25 @@ class Lane {
     World::Done done;
   };
 
-  // `duplex` may be null: then nothing is coupled.
-  Lane(World& world, std::string name, std::string kind, World::PathId path, DuplexLink* duplex,
-       DuplexLink::Direction direction);
+  // A lane over `links`, and a link of its own for rate limits. `duplex` may be null: then nothing
+  // is coupled.
+  Lane(World& world, std::string name, std::string kind, std::vector<World::LinkId> links,
+       DuplexLink* duplex, DuplexLink::Direction direction);
 
   void submit(Job job);
   [[nodiscard]] std::size_t waiting() const { return jobs_.size(); }
   [[nodiscard]] const ResourceUse& use() const { return use_; }
 
  private:
+  static constexpr double kUnlimited = 1e15;  // bytes per second
   void start_next(Seconds now);
   void move_bytes(Seconds now);
   void finish(Seconds now);
 
   World& world_;
+  World::LinkId limiter_;
   World::PathId path_;
+  Bandwidth limit_{kUnlimited};
   DuplexLink* duplex_;
   DuplexLink::Direction direction_;
   Timer setup_;

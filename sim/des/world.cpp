@@ -81,12 +81,11 @@ World::PathId World::add_path(const std::vector<LinkId>& links) {
   return {static_cast<std::int32_t>(platform_->paths.size() - 1)};
 }
 
-void World::transfer(PathId path, Bytes bytes, Bandwidth rate_limit, Done done) {
+void World::transfer(PathId path, Bytes bytes, Done done) {
   KV_CHECK(bytes > Bytes(0), "a transfer of {} bytes", bytes.count());
   const Platform::Path& ends = platform_->paths.at(static_cast<std::size_t>(path.index));
-  s4u::CommPtr comm = s4u::Comm::sendto_init();
-  if (rate_limit > Bandwidth(0)) comm->set_rate(rate_limit.count());  // only before the ends
-  comm->set_source(ends.from)->set_destination(ends.to)->set_payload_size(bytes.real());
+  s4u::CommPtr comm = s4u::Comm::sendto_init(ends.from, ends.to);
+  comm->set_payload_size(bytes.real());
   platform_->running[comm.get()] = {comm, std::move(done)};
   comm->start();
 }

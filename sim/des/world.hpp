@@ -93,8 +93,8 @@ class World {
   [[nodiscard]] Seconds now() const { return now_; }
 
   // Starts moving bytes over the path now; `done` is called when the last one has arrived.
-  // `rate_limit` caps this transfer alone (0 = none). bytes > 0.
-  void transfer(PathId path, Bytes bytes, Bandwidth rate_limit, Done done);
+  // bytes > 0. (SimGrid 3.32 ignores rates of such transfers: to cap one, give it a link of its own.)
+  void transfer(PathId path, Bytes bytes, Done done);
   // Changes a link's capacity from now on, transfers under way included.
   void set_bandwidth(LinkId link, Bandwidth bandwidth);
 

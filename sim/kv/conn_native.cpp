@@ -52,36 +52,32 @@ class NativeOffload final : public Connector {
         chunk_tokens_(options.blocks_per_chunk * context.block_tokens),
         prompt_only_(options.prompt_only.value_or(context.prompt_only)),
         deferred_(options.deferred_stores.value_or(context.deferred_stores)),
-        cache_(cache_options()),
+        cache_(cache_options(), make_eviction()),
         pending_(static_cast<std::size_t>(context.pool.total()), 0) {}
 
   Match match(const KvSequence& sequence, std::int64_t local_tokens,
               std::int64_t limit_tokens) override {
     const std::int64_t first = local_tokens / chunk_tokens_;
     const std::int64_t last = limit_tokens / chunk_tokens_;
-    std::int64_t hits = 0;
-    for (std::int64_t chunk = first; chunk < last; ++chunk, ++hits) {
-      const HostCache::Lookup found = cache_.lookup(key(sequence, chunk));
-      if (found == HostCache::Lookup::kMiss) break;
-      if (found == HostCache::Lookup::kPending) {
-        somebody_asks_ = true;
-        return {0, true};
-      }
+    if (cache_.capacity() == 0 || first >= last) return {};
+    const ChunkPrefix found = cache_.lookup(keys(sequence, first, last));
+    if (found.pending || found.loading) {
+      somebody_asks_ = true;
+      return {0, true};
     }
-    if (hits == 0) return {};
-    return {(first + hits) * chunk_tokens_ - local_tokens, false};
+    if (found.chunks == 0) return {};
+    return {(first + found.chunks) * chunk_tokens_ - local_tokens, false};
   }
 
   void load(KvSequence& sequence, std::int64_t first, std::int64_t blocks) override {
     const std::int64_t from = first / options_.blocks_per_chunk;
     const std::int64_t to = groups_of(first + blocks, options_.blocks_per_chunk);
-    std::vector<BlockHash> keys;
-    for (std::int64_t chunk = from; chunk < to; ++chunk) keys.push_back(key(sequence, chunk));
-    for (const BlockHash hash : keys) cache_.begin_load(hash);
+    const std::vector<BlockHash> loading = keys(sequence, from, to);
+    for (const BlockHash hash : loading) cache_.begin_load(hash);
     // What was loaded needs no storing.
     sequence.stored_blocks = std::max(sequence.stored_blocks, first + blocks);
-    context_.to_device.submit(job(blocks, [this, &sequence, keys](Seconds) {
-      for (const BlockHash hash : keys) cache_.end_load(hash);
+    context_.to_device.submit(job(blocks, [this, &sequence, loading](Seconds) {
+      for (const BlockHash hash : loading) cache_.end_load(hash);
       context_.loaded(sequence);
       tell_askers();
     }));
@@ -90,20 +86,17 @@ class NativeOffload final : public Connector {
   void completed(KvSequence& sequence, std::int64_t full_blocks, std::int64_t step) override {
     if (prompt_only_)
       full_blocks = std::min(full_blocks, sequence.prompt_tokens / context_.block_tokens);
-    const std::int64_t per_chunk = options_.blocks_per_chunk;
-    bool dropped = false;
-    for (std::int64_t chunk = sequence.stored_blocks / per_chunk;
-         (chunk + 1) * per_chunk <= full_blocks; ++chunk) {
-      const BlockHash hash = key(sequence, chunk);
-      if (!cache_.contains(hash)) {
-        if (!cache_.begin_store(hash)) {
-          dropped = true;  // tried again with the next chunks
-          continue;
-        }
-        add_to_batch(sequence, chunk, hash, step);
-      }
-      if (!dropped) sequence.stored_blocks = (chunk + 1) * per_chunk;
-    }
+    const std::int64_t first = sequence.stored_blocks / options_.blocks_per_chunk;
+    const std::int64_t last = full_blocks / options_.blocks_per_chunk;
+    if (cache_.capacity() == 0 || first >= last) return;
+    const std::vector<BlockHash> wanted = keys(sequence, first, last);
+    begun_.clear();
+    if (!cache_.begin_store(wanted, begun_)) return;  // tried again with the next chunks
+    auto begun = begun_.begin();
+    for (std::int64_t chunk = first; chunk < last && begun != begun_.end(); ++chunk)
+      if (wanted[static_cast<std::size_t>(chunk - first)] == *begun)
+        add_to_batch(sequence, chunk, *begun++, step);
+    sequence.stored_blocks = last * options_.blocks_per_chunk;
   }
 
   void allocated(std::span<const BlockId> blocks) override {
@@ -168,11 +161,19 @@ class NativeOffload final : public Connector {
     HostCache::Options out;
     out.capacity = options_.capacity / chunk_bytes();
     out.store_threshold = options_.store_threshold;
-    out.eviction = options_.eviction;
     return out;
   }
-  BlockHash key(const KvSequence& sequence, std::int64_t chunk) const {
-    return sequence.hashes[static_cast<std::size_t>((chunk + 1) * options_.blocks_per_chunk - 1)];
+  std::unique_ptr<Eviction> make_eviction() const {
+    return Registry<Eviction>::instance().make(ConfigNode(options_.eviction, "eviction"),
+                                               {cache_options().capacity});
+  }
+  std::vector<BlockHash> keys(const KvSequence& sequence, std::int64_t first,
+                              std::int64_t last) const {
+    std::vector<BlockHash> out;
+    for (std::int64_t chunk = first; chunk < last; ++chunk)
+      out.push_back(
+          sequence.hashes[static_cast<std::size_t>((chunk + 1) * options_.blocks_per_chunk - 1)]);
+    return out;
   }
 
   Lane::Job job(std::int64_t blocks, World::Done done) const {
@@ -234,6 +235,7 @@ class NativeOffload final : public Connector {
   bool deferred_;
   HostCache cache_;
   std::vector<std::int64_t> pending_;  // per block: the last batch that reads it
+  std::vector<BlockHash> begun_;
   std::deque<Batch> batches_;          // planned, not sent
   std::int64_t last_batch_ = 0;
   std::int64_t stored_batches_ = 0;

@@ -48,8 +48,14 @@ class Connector {
     Bytes block_bytes{0};     // of one block in this GPU's HBM, one tensor-parallel rank
     std::int32_t ranks = 1;   // ranks move their part at the same time, each over its own link
     std::int32_t layers = 1;  // descriptors per block in the per-layer layout
-    Lane& to_host;            // copy engine device to host
-    Lane& to_device;          // copy engine host to device
+    // The version's defaults: generated tokens are not stored; stores leave when the next step
+    // begins and reused blocks wait for them (false: blocks are held until stored).
+    bool prompt_only = true;
+    bool deferred_stores = true;
+    Lane& to_host;          // copy engine device to host
+    Lane& to_device;        // copy engine host to device
+    Seconds descriptor{0};  // submitting one copy descriptor
+    std::function<Bandwidth(Bytes)> rate_limit;  // of copies in descriptors of this size; 0 = none
     std::function<void(KvSequence&)> loaded;  // a load has arrived in HBM
     std::function<void()> changed;            // a refusal to answer (`ask_again`) may have ended
   };
