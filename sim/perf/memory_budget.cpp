@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/perf/engine_profile.hpp"
 #include "sim/perf/rank_shape.hpp"
 
 namespace kvsim {
@@ -14,6 +15,9 @@ namespace {
 constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 constexpr std::int64_t kActivationBytes = 2;
 constexpr std::int64_t kSamplingBytes = 2 + 4 + 4 + 8;  // logits, fp32 copy, sorted copy, indices
+// ...and the sorted probabilities, their sums, the masked copy, its softmax, the random draw.
+constexpr std::int64_t kLongSamplingBytes = kSamplingBytes + 18;
+constexpr EngineVersion kLongSampling{0, 11};
 constexpr Bytes kCollectivesOfTwo{342'000'000};
 constexpr Bytes kCollectivesOfMore{392'000'000};
 constexpr Bytes kOther{256 * kMiB};
@@ -34,11 +38,15 @@ std::int64_t widest_layer_elements(const LlmProfile& llm, const RankShape& rank,
   return widest;
 }
 
-Bytes activation_bytes(const LlmProfile& llm, std::int64_t tp, const MemoryBudget& budget) {
+Bytes activation_bytes(const LlmProfile& llm, const MemoryOptions& options,
+                       const MemoryBudget& budget) {
+  const std::int64_t tp = options.tensor_parallel;
+  const bool longer = EngineVersion::parse(options.version) >= kLongSampling;
   const std::int64_t widest = widest_layer_elements(llm, rank_shape(llm, tp), tp);
   const std::int64_t states = 2 * llm.hidden * kActivationBytes * budget.max_num_batched_tokens;
   const std::int64_t forward = widest * kActivationBytes * budget.max_num_batched_tokens;
-  const std::int64_t sampling = kSamplingBytes * llm.vocabulary * budget.max_num_seqs;
+  const std::int64_t sampling =
+      (longer ? kLongSamplingBytes : kSamplingBytes) * llm.vocabulary * budget.max_num_seqs;
   return Bytes(states + std::max(forward, sampling));
 }
 
@@ -123,7 +131,7 @@ MemoryBudget memory_budget(const LlmProfile& llm, const GpuProfile& gpu,
   budget.requested = Bytes(
       static_cast<std::int64_t>(std::ceil(budget.total.real() * budget.gpu_memory_utilization)));
   budget.weights = llm.weight_bytes(tp, options.weight_dtype);
-  budget.activations = activation_bytes(llm, tp, budget);
+  budget.activations = activation_bytes(llm, options, budget);
   if (tp > 1) budget.collectives = tp == 2 ? kCollectivesOfTwo : kCollectivesOfMore;
   budget.other = kOther;
   if (defaults.graph_memory_counted) {

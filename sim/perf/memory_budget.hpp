@@ -8,8 +8,9 @@
 // Assumed here, because the engine measures them in a profile run instead of computing them:
 //   activations = the larger of
 //     forward:  T tokens of residual and hidden state, and the widest pair of buffers of a layer
-//     sampling: S rows of the whole vocabulary: logits in bf16 and fp32, sorted copy, int64 indices
-//               (18 bytes an entry), beside the hidden states;
+//     sampling: S rows of the whole vocabulary beside the hidden states: 18 bytes an entry before
+//               0.11, 36 from then on. Counted from the buffers of the sampler; which of them live
+//               at once was chosen to fit the KV tokens of published deployments (see the test);
 //     T = max_num_batched_tokens, S = max_num_seqs
 //   collectives = 342 MB for two ranks, 392 MB for more; other = 256 MiB of library workspaces
 //   graphs      = 0.25 MiB a layer and captured size.

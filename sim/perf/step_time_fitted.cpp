@@ -59,13 +59,8 @@ class FittedStepTime final : public StepTime {
         attention_(context, rank_, options.mixed_attention_factor),
         layers_gap_(context.overheads.gap_step.count() +
                     context.overheads.gap_layer.count() * static_cast<double>(context.llm.layers)) {
-    const std::int64_t largest = context.graph_sizes.empty() ? 0 : context.graph_sizes.back();
-    padded_.reserve(static_cast<std::size_t>(largest) + 1);
-    auto size = context.graph_sizes.begin();
-    for (std::int64_t n = 0; n <= largest; ++n) {
-      while (*size < n) ++size;
-      padded_.push_back(*size);
-    }
+    for (const std::int64_t size : context.graph_sizes)
+      padded_.resize(static_cast<std::size_t>(size) + 1, size);
   }
 
   [[nodiscard]] Seconds gpu(const StepShape& shape) const override {

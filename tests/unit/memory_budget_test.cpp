@@ -18,10 +18,42 @@ TEST(MemoryBudget, PartsAddUpToWhatWasRequested) {
   EXPECT_GT(b.graphs, Bytes(0));
 }
 
+// What deployments of vLLM reported, as their publishers state it.
+struct Published {
+  const char* llm;
+  const char* gpu;
+  std::int64_t tp;
+  const char* version;
+  std::int64_t max_num_seqs;
+  std::int64_t max_num_batched_tokens;
+  std::int64_t kv_tokens;
+};
+
 TEST(MemoryBudget, KvTokensOfPublishedDeploymentsAreWithinFivePercent) {
-  // Two llm-d benchmarks on H100 80 GB state the KV tokens of a pod (vLLM of late 2025).
-  EXPECT_NEAR(budget("llama-3.1-70b", "h100-sxm", 4, "0.10").kv_tokens().real() / 461376, 1, 0.05);
-  EXPECT_NEAR(budget("qwen3-32b", "h100-sxm", 2, "0.10").kv_tokens().real() / 307328, 1, 0.05);
+  const Published published[] = {{"llama-3.1-70b", "h100-sxm", 4, "0.10", 1024, 8192, 461376},
+                                 {"qwen3-32b", "h100-sxm", 2, "0.10", 1024, 8192, 307328},
+                                 {"llama-2-7b", "h100-sxm", 1, "0.15", 128, 2048, 119392},
+                                 {"codellama-34b", "h100-sxm", 2, "0.15", 128, 2048, 425632},
+                                 {"qwen2.5-7b", "h100-sxm", 1, "0.15", 128, 2048, 1045632},
+                                 {"mistral-nemo-12b", "h100-sxm", 2, "0.15", 128, 1024, 768144},
+                                 {"llama-3.1-70b", "h100-sxm", 4, "0.15", 128, 8192, 484016},
+                                 {"llama-3.1-70b", "h200-sxm", 2, "0.13", 1024, 8192, 358016},
+                                 {"qwen3-8b", "l40s", 2, "0.11", 1024, 2048, 390704},
+                                 {"qwen3-14b", "l40s", 2, "0.11", 1024, 2048, 269712}};
+  for (const Published& p : published) {
+    MemoryOptions options;
+    options.tensor_parallel = p.tp;
+    options.version = p.version;
+    options.gpu_memory_utilization = 0.9;
+    options.max_num_seqs = p.max_num_seqs;
+    options.max_num_batched_tokens = p.max_num_batched_tokens;
+    const auto tokens = memory_budget(load_llm(p.llm), load_gpu(p.gpu), options).kv_tokens();
+    const double ratio = tokens.real() / static_cast<double>(p.kv_tokens);
+    std::printf("%-17s %-9s tp%d: %8ld KV tokens, published %8ld, %+5.1f %%\n", p.llm, p.gpu,
+                static_cast<int>(p.tp), static_cast<long>(tokens.count()),
+                static_cast<long>(p.kv_tokens), (ratio - 1) * 100);
+    EXPECT_NEAR(ratio, 1, 0.05) << p.llm << " " << p.gpu;
+  }
 }
 
 TEST(MemoryBudget, DefaultsFollowVersionAndGpu) {
