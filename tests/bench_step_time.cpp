@@ -27,8 +27,8 @@ void bench(const char* llm, const char* gpu, std::int64_t tensor_parallel) {
   decode.decode_sequences = decode.sampled = 32;
   decode.decode_context = 32 * 1024;
   decode.decode_window_context = 32 * 128;
-  time_calls("decode, context grows", 10'000'000, [&](std::int64_t) {
-    decode.decode_context += decode.decode_sequences;
+  time_calls("decode, context grows", 10'000'000, [&](std::int64_t i) {
+    decode.decode_context = (1024 + i % 4096) * decode.decode_sequences;
     return step->gpu(decode) + step->cpu(decode);
   });
   StepShape prefill;
