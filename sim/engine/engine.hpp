@@ -80,6 +80,8 @@ class Engine {
   [[nodiscard]] Seconds busy() const { return busy_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
   [[nodiscard]] std::int64_t computed_tokens() const { return computed_tokens_; }
+  // Tokens whose KV was computed again for the same request after a preemption.
+  [[nodiscard]] std::int64_t recomputed_tokens() const { return scheduler_->recomputed(); }
 
  private:
   struct Message {

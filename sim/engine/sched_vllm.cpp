@@ -106,6 +106,7 @@ class VllmScheduler final : public Scheduler {
   void unblock() override { blocked_ = false; }
   std::int64_t running() const override { return static_cast<std::int64_t>(running_.size()); }
   std::int64_t waiting() const override { return waiting_.size(); }
+  std::int64_t recomputed() const override { return recomputed_; }
 
  private:
   static bool is_waiting(const Sequence& sequence) {
@@ -219,6 +220,7 @@ class VllmScheduler final : public Scheduler {
     publish_hashes(victim, victim.computed / limits_.block_tokens);
     ++victim.record.preemptions;
     victim.last_token = now_;
+    victim.lost = victim.computed;
     start_over(victim);
     waiting_.push_front(victim);
     preempted_ = true;
@@ -299,6 +301,8 @@ class VllmScheduler final : public Scheduler {
     prefills_.push_back(&sequence);
     sequence.state = Sequence::State::kPrefill;
     if (sequence.first_scheduled < Seconds(0)) sequence.first_scheduled = now_;
+    recomputed_ += std::max<std::int64_t>(0, sequence.lost - start);
+    sequence.lost = 0;
     compute_chunk(sequence, chunk, plan);
     return kAdmitted;
   }
@@ -435,6 +439,7 @@ class VllmScheduler final : public Scheduler {
   std::vector<Sequence*> unexpected_;
   std::int64_t budget_ = 0;
   std::int64_t next_order_ = 0;
+  std::int64_t recomputed_ = 0;
   std::size_t cursor_ = 0;  // in running_, while it is walked
   Seconds now_{0};
   bool preempted_ = false;

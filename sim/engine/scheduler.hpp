@@ -75,6 +75,8 @@ class Scheduler {
 
   [[nodiscard]] virtual std::int64_t running() const = 0;
   [[nodiscard]] virtual std::int64_t waiting() const = 0;
+  // Tokens planned again after a preemption.
+  [[nodiscard]] virtual std::int64_t recomputed() const = 0;
 };
 
 }  // namespace kvsim

@@ -1,0 +1,185 @@
+// An experiment as its file says it: "schema": "kvsim.experiment/1". Everything but `workload` and
+// `pools` has a default. What a plug-in's options are is the plug-in's own business: they are kept
+// as JSON here and read strictly when the experiment is assembled.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/base/fields.hpp"
+
+namespace kvsim {
+
+struct EngineConfig {
+  std::string version;
+  Json scheduler = "vllm";
+  Json step_time = "fitted";
+  std::optional<std::int64_t> max_num_batched_tokens;
+  std::optional<std::int64_t> max_num_seqs;
+  std::optional<double> gpu_memory_utilization;
+  std::optional<std::int64_t> max_model_len;
+  std::optional<std::int64_t> block_size;
+  std::optional<std::int64_t> num_gpu_blocks_override;
+  std::optional<bool> async_scheduling;
+  std::optional<bool> reserve_full_isl;
+  std::optional<std::int64_t> api_servers;
+  std::int64_t long_prefill_token_threshold = 0;
+  double watermark = 0;
+  bool enable_prefix_caching = true;
+  bool enable_chunked_prefill = true;
+  bool request_overhead = true;
+  bool coalesce_steps = true;
+  std::string scheduling_policy = "fcfs";
+  std::string kv_cache_dtype;
+  std::string weight_dtype;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("version", version, "vLLM version whose defaults and overheads hold.");
+    f.optional("scheduler", scheduler, "A scheduler plug-in.");
+    f.optional("step_time", step_time, "A step time plug-in.");
+    f.optional("max_num_batched_tokens", max_num_batched_tokens, Range{1, 1e7},
+               "Tokens a step may compute. Default: by version and GPU.");
+    f.optional("max_num_seqs", max_num_seqs, Range{1, 1e6},
+               "Requests that run at once. Default: by version and GPU.");
+    f.optional("gpu_memory_utilization", gpu_memory_utilization, Range{0.01, 1},
+               "Share of the GPU's memory. Default: by version.");
+    f.optional("max_model_len", max_model_len, Range{1, 1e9},
+               "Longest prompt plus answer. Default: the LLM's.");
+    f.optional("block_size", block_size, Range{1, 1024}, "Tokens of a KV block.");
+    f.optional("num_gpu_blocks_override", num_gpu_blocks_override, Range{2, 1e8},
+               "KV blocks in HBM, instead of what memory allows.");
+    f.optional("async_scheduling", async_scheduling,
+               "Plan the next step while this one runs. Default: by version.");
+    f.optional("reserve_full_isl", reserve_full_isl,
+               "Admit only when the whole prompt fits. Default: by version.");
+    f.optional("api_servers", api_servers, Range{1, 256}, "API server processes of a replica.");
+    f.optional("long_prefill_token_threshold", long_prefill_token_threshold, Range{0, 1e7},
+               "Most tokens of one prompt in a step; 0 = no such cap.");
+    f.optional("watermark", watermark, Range{0, 1}, "Share of blocks kept free when admitting.");
+    f.optional("enable_prefix_caching", enable_prefix_caching, "Reuse KV of equal prefixes.");
+    f.optional("enable_chunked_prefill", enable_chunked_prefill, "Split prompts over steps.");
+    f.optional("request_overhead", request_overhead,
+               "API server and tokeniser cost time; false: requests reach the engine at once.");
+    f.optional("coalesce_steps", coalesce_steps,
+               "Sleep once for runs of equal steps; false changes nothing but speed.");
+    f.choice("scheduling_policy", scheduling_policy, {"fcfs", "priority"}, "Order of waiting.");
+    f.choice("kv_cache_dtype", kv_cache_dtype, {"", "bf16", "fp8"}, "Default: the LLM's.");
+    f.choice("weight_dtype", weight_dtype, {"", "bf16", "fp8"}, "Default: as published.");
+  }
+};
+
+struct PoolConfig {
+  std::string name = "pool";
+  std::string role = "aggregated";
+  std::int64_t replicas = 1;
+  std::string llm;
+  std::string gpu;
+  std::int64_t tensor_parallel = 1;
+  std::string node;
+  EngineConfig engine;
+  std::optional<Json> connector;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("name", name, "For tables.");
+    f.choice("role", role, {"aggregated"}, "What its replicas do.");
+    f.optional("replicas", replicas, Range{1, 1e5}, "Equal copies of the LLM.");
+    f.required("llm", llm, "Profile in models/llm, or a JSON file.");
+    f.required("gpu", gpu, "Profile in models/gpu, or a JSON file.");
+    f.optional("tensor_parallel", tensor_parallel, Range{1, 64}, "GPUs of a replica.");
+    f.optional("node", node, "Which of `nodes` it runs on. Default: the first.");
+    f.optional("engine", engine, "The serving engine's options.");
+    f.optional("connector", connector, "KV tiers below HBM: a connector plug-in.");
+  }
+};
+
+struct NodeConfig {
+  std::string name = "node";
+  std::int64_t gpus = 8;
+  Bytes dram{0};
+  std::optional<std::int64_t> gpus_per_switch;
+  std::optional<Bandwidth> switch_bandwidth;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("name", name, "What pools call it.");
+    f.optional("gpus", gpus, Range{1, 64}, "GPUs of one node.");
+    f.optional("dram_bytes", dram, Range{0, 1e15}, "RAM of one node; 0 = not stated.");
+    f.optional("gpus_per_switch", gpus_per_switch, Range{1, 64},
+               "GPUs that share a PCIe switch. Default: the GPU profile's.");
+    f.optional("switch_bandwidth_bytes_per_s", switch_bandwidth, Range{1e6, 1e15},
+               "Of a PCIe switch towards the host, one way. Default: the GPU profile's.");
+  }
+};
+
+struct MeasureConfig {
+  Seconds warmup{0};
+  std::optional<Seconds> duration;
+  std::string count = "arrived";
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("warmup_s", warmup, Range{0, 1e9}, "Before the measuring window.");
+    f.optional("duration_s", duration, Range{1e-9, 1e9},
+               "Of the measuring window; the run ends with it. Default: until all is served.");
+    f.choice("count", count, {"arrived", "completed"},
+             "Measured are requests sent, or ended, in the window.");
+  }
+};
+
+struct SloConfig {
+  std::optional<Seconds> ttft;
+  std::optional<Seconds> tpot;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("ttft_s", ttft, Range{0, 1e6}, "Time to first token.");
+    f.optional("tpot_s", tpot, Range{0, 1e6}, "Time per output token after the first.");
+  }
+};
+
+struct CostConfig {
+  std::string prices = "rental-on-demand";
+  std::optional<double> gpu_usd_per_hour;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("prices", prices, "Price book in models/prices, or a JSON file.");
+    f.optional("gpu_usd_per_hour", gpu_usd_per_hour, Range{0, 1e5}, "Instead of the book's.");
+  }
+};
+
+struct ExperimentConfig {
+  std::string schema;
+  std::string name;
+  std::string description;
+  Json workload;
+  Json load = Json::object();
+  std::vector<PoolConfig> pools;
+  std::vector<NodeConfig> nodes;
+  Json router = "round-robin";
+  MeasureConfig measure;
+  SloConfig slo;
+  CostConfig cost;
+  std::int64_t seed = 1;
+
+  template <class F>
+  void fields(F& f) {
+    f.choice("schema", schema, {"kvsim.experiment/1"}, "What this file is.");
+    f.optional("name", name, "For tables and the default results folder.");
+    f.optional("description", description, "For readers.");
+    f.required("workload", workload, "A trace ({\"path\": ...}) or a generator.");
+    f.optional("load", load, "How requests arrive.");
+    f.required("pools", pools, "Replicas of LLMs.");
+    f.optional("nodes", nodes, "Kinds of machines.");
+    f.optional("router", router, "A router plug-in, with \"view_refresh_s\".");
+    f.optional("measure", measure, "What is measured.");
+    f.optional("slo", slo, "Bounds that a good request keeps.");
+    f.optional("cost", cost, "Prices.");
+    f.optional("seed", seed, Range{0, 9e15}, "Of all random streams.");
+  }
+};
+
+}  // namespace kvsim

@@ -1,0 +1,258 @@
+#include "sim/experiment/simulation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "sim/base/check.hpp"
+#include "sim/base/registry.hpp"
+#include "sim/base/sha256.hpp"
+#include "sim/experiment/pool_assembly.hpp"
+#include "sim/experiment/workload_assembly.hpp"
+#include "sim/frontend/load_driver.hpp"
+#include "sim/perf/price_book.hpp"
+#include "sim/report/summary.hpp"
+
+namespace kvsim {
+
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+// "router" holds the plug-in's options and one of ours.
+struct RouterConfig {
+  Json plugin;
+  Seconds view_refresh{0.05};
+};
+
+RouterConfig read_router(const ConfigNode& node, const Json& router) {
+  RouterConfig out;
+  out.plugin = router;
+  if (!router.is_object() || !router.contains("view_refresh_s")) return out;
+  out.view_refresh = Seconds(node.at("router").at("view_refresh_s").number({0, 1e6}));
+  out.plugin.erase("view_refresh_s");
+  return out;
+}
+
+Recorder make_recorder(const ExperimentConfig& config) {
+  MeasureWindow window;
+  window.warmup = config.measure.warmup;
+  if (config.measure.duration) window.duration = *config.measure.duration;
+  window.by = config.measure.count == "completed" ? MeasureWindow::By::kCompleted
+                                                  : MeasureWindow::By::kArrived;
+  return Recorder(window, {config.slo.ttft, config.slo.tpot});
+}
+
+}  // namespace
+
+struct Simulation::State {
+  // What was asked for. `node` refers to `json`.
+  Json json;
+  ConfigNode node;
+  ExperimentConfig config;
+  RouterConfig router;
+  LoadConfig load;
+  PoolPlan pool;
+  PriceBook prices;
+  Json resolved;
+  RunProvenance provenance;
+  std::vector<std::string> tiers = {"hbm"};
+
+  // The world; after run() only read.
+  Recorder recorder;
+  std::unique_ptr<RequestSource> source;
+  World world;
+  std::unique_ptr<HostLinks> links;
+  std::unique_ptr<Frontend> frontend;
+  std::unique_ptr<LoadDriver> driver;
+  std::unique_ptr<Timer> end_of_window;
+  std::function<bool(std::int64_t)> watch;
+  Seconds ended_at{0};
+  bool interrupted = false;
+
+  explicit State(const ConfigNode& experiment);
+  void read();
+  void resolve();
+  void build();
+  void close_window(Seconds) { world.stop(); }
+  [[nodiscard]] RunFacts facts() const;
+  [[nodiscard]] std::vector<ResourceFacts> resources() const;
+  [[nodiscard]] CostInputs cost_inputs() const;
+};
+
+Simulation::State::State(const ConfigNode& experiment)
+    : json(experiment.json()),
+      node(json, experiment.file(), experiment.path()),
+      config(read_config<ExperimentConfig>(node)),
+      recorder(make_recorder(config)) {
+  read();
+  resolve();
+  build();
+}
+
+void Simulation::State::read() {
+  if (!node.has("schema")) node.fail("no \"schema\"", "\"schema\": \"kvsim.experiment/1\"");
+  if (config.pools.size() != 1)
+    node.at("pools").fail(fmt::format("{} pools", config.pools.size()), "one pool");
+  if (config.nodes.empty()) config.nodes.emplace_back();
+  router = read_router(node, config.router);
+  pool = plan_pool(node.at("pools").at(std::size_t{0}), config.pools.front(), config.nodes);
+  load = read_load(node, config.load);
+  source = make_source(node, load, static_cast<std::uint64_t>(config.seed));
+  prices = load_prices(config.cost.prices);
+  if (!config.cost.gpu_usd_per_hour)
+    config.cost.gpu_usd_per_hour = prices.gpu(pool.context.gpu.name).usd_per_hour;
+}
+
+void Simulation::State::resolve() {
+  config.pools.front() = pool.config;
+  resolved = echo_config(config);
+  resolved["workload"] = resolve_workload(node);
+  resolved["load"] = echo_config(load);
+  resolved["router"] = Registry<Router>::instance()
+                           .find(ConfigNode(router.plugin, node.file(), "/router"))
+                           .resolve(ConfigNode(router.plugin, node.file(), "/router"));
+  resolved["router"]["view_refresh_s"] = router.view_refresh.count();
+  provenance.version = kVersion;
+  provenance.config_sha256 = sha256_hex(resolved.dump());
+  provenance.seed = static_cast<std::uint64_t>(config.seed);
+  provenance.profiles = {"llm/" + pool.context.llm.name, "gpu/" + pool.context.gpu.name,
+                         "engine/vllm", "prices/" + prices.name};
+  provenance.assumed_profiles = pool.assumed;
+}
+
+void Simulation::State::build() {
+  check_context().now_s = [this] { return world.now().count(); };
+  check_context().replay = fmt::format("seed {}, configuration {}, kvsim run {}", config.seed,
+                                       provenance.config_sha256.substr(0, 12), node.file());
+  Frontend::Options options;
+  options.view_refresh = router.view_refresh;
+  options.client_timeout = load.client_timeout;
+  options.api = pool.api;
+  frontend = std::make_unique<Frontend>(world, options, recorder);
+  if (pool.config.connector) links = std::make_unique<HostLinks>(world, pool);
+  Router::Context context;
+  context.seed = provenance.seed;
+  const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
+  for (std::int64_t i = 0; i < pool.config.replicas; ++i) {
+    frontend->add_engine(make_engine(world, pool_node, pool, static_cast<std::size_t>(i),
+                                     links.get(), *frontend));
+    context.kv_blocks.push_back(frontend->engines().back()->pool().total());
+  }
+  if (const Connector* connector = frontend->engines().front()->connector())
+    for (const TierUse& tier : connector->tiers()) tiers.push_back(tier.name);
+  frontend->set_router(Registry<Router>::instance().make(
+      ConfigNode(router.plugin, node.file(), "/router"), context));
+  LoadDriver::Options clients;
+  clients.clients = load.clients();
+  clients.think = load.think();
+  driver = std::make_unique<LoadDriver>(world, clients, *source, *frontend);
+  if (config.measure.duration) {
+    end_of_window = std::make_unique<Timer>(world, Priority::kClient,
+                                            call<&State::close_window>(), this);
+    end_of_window->set(config.measure.warmup + *config.measure.duration);
+  }
+}
+
+std::vector<ResourceFacts> Simulation::State::resources() const {
+  std::vector<ResourceUse> uses = frontend->resources();
+  if (links)
+    for (ResourceUse& use : links->resources()) uses.push_back(std::move(use));
+  std::vector<ResourceFacts> out;
+  for (const ResourceUse& use : uses) {
+    ResourceFacts facts;
+    facts.name = use.name;
+    facts.kind = use.kind;
+    facts.bytes = use.bytes;
+    facts.busy = use.busy;
+    const double capacity = ended_at.count() * use.servers;
+    facts.utilisation = capacity > 0 ? use.busy.count() / capacity : 0;
+    out.push_back(std::move(facts));
+  }
+  return out;
+}
+
+CostInputs Simulation::State::cost_inputs() const {
+  const double gpus = static_cast<double>(pool.config.replicas * pool.config.tensor_parallel);
+  const double nodes = std::ceil(gpus / static_cast<double>(pool.node.gpus));
+  CostInputs inputs;
+  inputs.gpus = {{gpus, *config.cost.gpu_usd_per_hour}};
+  inputs.nodes = {{nodes, prices.node_usd_per_hour.value}};
+  const double dram_gb = frontend->engines().front()->connector() == nullptr
+                             ? 0
+                             : pool.config.connector->value("cpu_bytes", 0.0) / 1e9;
+  inputs.dram_gb = {{dram_gb * static_cast<double>(pool.config.replicas),
+                     prices.dram_usd_per_gb_hour.value}};
+  if (!prices.power_included) {
+    inputs.power_w = gpus * pool.context.gpu.peaks.power_w * prices.power_share.value;
+    inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;
+    inputs.usd_per_kwh = prices.power_usd_per_kwh.value;
+  }
+  return inputs;
+}
+
+RunFacts Simulation::State::facts() const {
+  RunFacts out;
+  out.name = config.name;
+  out.provenance = provenance;
+  out.provenance.trace_sha256 = source->digest();
+  out.gpus = pool.config.replicas * pool.config.tensor_parallel;
+  out.tiers.resize(tiers.size());
+  for (std::size_t i = 0; i < tiers.size(); ++i) out.tiers[i].name = tiers[i];
+  for (const auto& engine : frontend->engines()) {
+    out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
+    out.recomputed += Tokens(engine->recomputed_tokens());
+    if (engine->connector() == nullptr) continue;
+    std::size_t tier = 1;
+    for (const TierUse& use : engine->connector()->tiers()) {
+      out.tiers[tier].evicted += Tokens(use.evicted_tokens);
+      out.tiers[tier].stored += Bytes(use.stored_bytes);
+      ++tier;
+    }
+  }
+  out.resources = resources();
+  out.cost = cost_inputs();
+  out.simulated = ended_at;
+  out.incomplete = interrupted;
+  if (!pool.assumed.empty())
+    out.warnings.push_back("assumed, not measured: " + join_names(pool.assumed));
+  return out;
+}
+
+Simulation::Simulation(const ConfigNode& experiment)
+    : state_(std::make_unique<State>(experiment)) {}
+Simulation::~Simulation() = default;
+
+const Json& Simulation::resolved() const { return state_->resolved; }
+const std::string& Simulation::name() const { return state_->config.name; }
+const RunProvenance& Simulation::provenance() const { return state_->provenance; }
+const std::vector<std::string>& Simulation::tiers() const { return state_->tiers; }
+std::optional<std::int64_t> Simulation::total_requests() const {
+  return known_requests(state_->node);
+}
+void Simulation::add_sink(RequestSink& sink) { state_->recorder.add_sink(sink); }
+void Simulation::set_watch(std::function<bool(std::int64_t)> watch) {
+  state_->watch = std::move(watch);
+}
+
+void Simulation::run() {
+  State& state = *state_;
+  state.world.set_interrupt([&state] {
+    if (!state.watch || !state.watch(state.recorder.counts().ended())) return false;
+    return state.interrupted = true;
+  });
+  state.driver->start();
+  state.world.run();
+  state.ended_at = state.world.now();
+  state.frontend->close(state.ended_at);
+  const RequestCounts& counts = state.recorder.counts();
+  const bool cut = state.interrupted || state.config.measure.duration;
+  KV_CHECK(cut || (state.driver->finished() && counts.unfinished() == 0),
+           "{} requests sent, {} ended, nothing left to happen", counts.arrived, counts.ended());
+}
+
+Json Simulation::summary() const { return summarise(state_->recorder, state_->facts()); }
+
+}  // namespace kvsim

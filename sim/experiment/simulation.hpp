@@ -1,0 +1,55 @@
+// An experiment, assembled and run: the one place where things are wired.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/base/json.hpp"
+#include "sim/experiment/config.hpp"
+#include "sim/report/request_sink.hpp"
+#include "sim/report/run_facts.hpp"
+
+namespace kvsim {
+
+// Reads an experiment file and applies overrides ("/json/pointer=value": JSON if it parses, else a
+// string) before anything is checked. Paths in an override are relative to the working directory.
+Json load_experiment(const std::string& file, const std::vector<std::string>& overrides);
+
+class Simulation {
+ public:
+  // Throws ConfigError, TraceError or EnvironmentError; nothing has been simulated then.
+  explicit Simulation(const ConfigNode& experiment);
+  ~Simulation();
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  // Every default filled in.
+  [[nodiscard]] const Json& resolved() const;
+  [[nodiscard]] const std::string& name() const;
+  // As known before the run: without the trace's digest.
+  [[nodiscard]] const RunProvenance& provenance() const;
+  // Names for RequestRecord::hit_tokens.
+  [[nodiscard]] const std::vector<std::string>& tiers() const;
+
+  // How many requests will arrive, where that is known beforehand.
+  [[nodiscard]] std::optional<std::int64_t> total_requests() const;
+
+  // Hears of every request that ends. Not owned.
+  void add_sink(RequestSink& sink);
+  // Asked now and then with the number of ended requests; true ends the run early.
+  void set_watch(std::function<bool(std::int64_t ended)> watch);
+
+  // Once per process.
+  void run();
+  // After run().
+  [[nodiscard]] Json summary() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kvsim

@@ -1,0 +1,40 @@
+// The "workload" and "load" sections: which requests, and when they come.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "sim/base/fields.hpp"
+#include "sim/workload/arrivals.hpp"
+#include "sim/workload/request_source.hpp"
+
+namespace kvsim {
+
+struct LoadConfig {
+  ArrivalConfig arrivals;
+  Seconds client_timeout{0};
+
+  [[nodiscard]] std::int64_t clients() const {
+    return arrivals.kind == "closed_loop" ? arrivals.clients : 0;
+  }
+  [[nodiscard]] Seconds think() const { return arrivals.think; }
+
+  template <class F>
+  void fields(F& f) {
+    arrivals.fields(f);
+    f.optional("client_timeout_s", client_timeout, Range{0, 1e6},
+               "A client gives up after this long; 0 = never.");
+  }
+};
+
+LoadConfig read_load(const ConfigNode& experiment, const Json& load);
+// Opens the trace or starts the generator. `experiment` is the root node.
+std::unique_ptr<RequestSource> make_source(const ConfigNode& experiment, const LoadConfig& load,
+                                           std::uint64_t seed);
+// How many requests there will be, when the configuration says so.
+std::optional<std::int64_t> known_requests(const ConfigNode& experiment);
+// The "workload" section with defaults filled in.
+Json resolve_workload(const ConfigNode& experiment);
+Json workload_schema();
+
+}  // namespace kvsim
