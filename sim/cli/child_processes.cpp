@@ -37,7 +37,9 @@ void ChildProcesses::start(std::size_t tag, const std::vector<std::string>& argu
   posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  // In a group of its own, so that a Ctrl-C reaches it once: from us.
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setsigmask(&attributes, &before_);
   pid_t pid = 0;
   const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environ);

@@ -2,12 +2,15 @@
 // program that it is part of; called with "run", this one acts as a run whose summary states the
 // overrides that reached it.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <cstdlib>
+#include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <thread>
 
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
@@ -19,7 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// run EXPERIMENT [--set P=V]... -o DIR --quiet. "/fail" asks for that exit code.
+// run EXPERIMENT [--set P=V]... -o DIR --quiet. "/fail" asks for that exit code, "/hang" for a run
+// that only a signal ends.
 int stand_in_for_run(const std::vector<std::string>& arguments) {
   Json summary = {{"schema", "kvsim.summary/1"}, {"base", load_json(arguments[1])["base"]}};
   std::string folder;
@@ -29,6 +33,10 @@ int stand_in_for_run(const std::vector<std::string>& arguments) {
     const std::string& text = arguments[i + 1];
     const std::size_t equals = text.find('=');
     summary["set"][text.substr(1, equals - 1)] = Json::parse(text.substr(equals + 1));
+  }
+  if (summary["set"].contains("hang")) {
+    std::ofstream(folder + ".started") << "x";
+    while (true) pause();
   }
   if (summary["set"].contains("fail")) {
     std::cerr << "first line\nit was asked to fail\n";
@@ -141,6 +149,27 @@ TEST_F(SweepCommand, ShardsMergeIntoTheWholeTable) {
   EXPECT_EQ(sweep({"--merge", (folder_ / "a").string(), (folder_ / "b").string()}, "merged"), 0);
   EXPECT_EQ(read("merged/sweep.csv"), read("whole/sweep.csv"));
   EXPECT_NE(read("a/sweep-1-of-2.csv"), "");
+}
+
+TEST_F(SweepCommand, AnInterruptStopsTheRunningPointsAndKeepsTheFinishedOnes) {
+  write_sweep(R"("points": [{"/rate": 1}, {"/hang": true}, {"/rate": 2}])");
+  // The signal must not be delivered to the thread that sends it.
+  sigset_t interrupt;
+  sigset_t before;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupt, &before);
+  std::thread user([this] {
+    while (!fs::exists(folder_ / "out/point-0001.started"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    kill(getpid(), SIGINT);
+  });
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  EXPECT_EQ(sweep({"-j", "1"}), 1);
+  user.join();
+  EXPECT_NE(errors_.find("interrupted with 1 of 3 points done"), std::string::npos) << errors_;
+  EXPECT_EQ(read("out/sweep.csv"), "point,/rate,/hang,base,set.rate\n0,1,,7,1\n");
+  EXPECT_FALSE(fs::exists(folder_ / "out/point-0002.runs"));
 }
 
 TEST_F(SweepCommand, AMissingExperimentEndsBeforeAnythingRuns) {
