@@ -16,17 +16,10 @@
 #include <span>
 #include <vector>
 
+#include "sim/kv/block_listener.hpp"
 #include "sim/kv/block_table.hpp"
 
 namespace kvsim {
-
-// Hears what becomes hittable and what stops to be, per physical block.
-class BlockListener {
- public:
-  virtual ~BlockListener() = default;
-  virtual void cached(BlockHash hash) = 0;
-  virtual void evicted(BlockHash hash) = 0;
-};
 
 class BlockPool {
  public:

@@ -1,0 +1,17 @@
+// Hears what becomes hittable in one cache and what stops to be, as KV events of real engines tell
+// their routers.
+#pragma once
+
+#include "sim/workload/block_hash.hpp"
+
+namespace kvsim {
+
+class BlockListener {
+ public:
+  virtual ~BlockListener() = default;
+  // Once per physical block: content held twice is cached twice, and evicted twice.
+  virtual void cached(BlockHash hash) = 0;
+  virtual void evicted(BlockHash hash) = 0;
+};
+
+}  // namespace kvsim

@@ -1,0 +1,111 @@
+#include "sim/kv/prefix_index.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "sim/base/check.hpp"
+
+namespace kvsim {
+namespace {
+
+// How far ahead of the work the map is prefetched.
+constexpr std::size_t kAhead = 16;
+
+}  // namespace
+
+PrefixIndex::PrefixIndex(const Options& options)
+    : options_(options),
+      replicas_(static_cast<std::size_t>(std::max(options.replicas, 0))),
+      active_((replicas_.size() + 63) / 64),
+      holding_(active_.size()) {
+  KV_CHECK(options.replicas > 0 && options.capacity > 0, "{} replicas, {} hashes", options.replicas,
+           options.capacity);
+}
+
+void PrefixIndex::match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& blocks) {
+  blocks.assign(replicas_.size(), 0);
+  std::fill(active_.begin(), active_.end(), ~0ULL);
+  // Writes down the length for the replicas of `gone`, a word of the mask.
+  const auto end_at = [&](std::size_t length, std::size_t word, std::uint64_t gone) {
+    for (; gone != 0; gone &= gone - 1) {
+      blocks[64 * word + static_cast<std::size_t>(std::countr_zero(gone))] =
+          static_cast<std::int32_t>(length);
+    }
+  };
+  std::size_t length = 0;
+  for (; length < hashes.size(); ++length) {
+    // A cold prompt misses at once: prefetching starts with the first hit.
+    if (length > 0 && length + kAhead < hashes.size()) holders_.prefetch(hashes[length + kAhead]);
+    const ReplicaSet* set = holders_.find(hashes[length]);
+    if (set == nullptr) break;
+    set->copy_to(holding_);
+    std::uint64_t any = 0;
+    for (std::size_t word = 0; word < active_.size(); ++word) {
+      if (length > 0) end_at(length, word, active_[word] & ~holding_[word]);
+      active_[word] &= holding_[word];
+      any |= active_[word];
+    }
+    if (any == 0) return;
+  }
+  if (length == 0) return;
+  for (std::size_t word = 0; word < active_.size(); ++word) end_at(length, word, active_[word]);
+}
+
+void PrefixIndex::insert(std::int32_t replica, std::span<const BlockHash> hashes) {
+  KV_CHECK(replica >= 0 && replica < options_.replicas, "replica {}", replica);
+  Replica& mine = replicas_[static_cast<std::size_t>(replica)];
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    if (i + kAhead < hashes.size()) holders_.prefetch(hashes[i + kAhead]);
+    if (const ReplicaSet* set = holders_.find(hashes[i]); set != nullptr) {
+      if (const ReplicaSet::Number* node = set->find(replica); node != nullptr) {
+        link(mine, mine.nodes[*node].older, mine.nodes[*node].younger);
+        make_youngest(mine, *node);
+        continue;
+      }
+    }
+    std::int32_t node = static_cast<std::int32_t>(mine.nodes.size());
+    if (node > options_.capacity) {
+      node = forget_oldest(replica);
+    } else {
+      mine.nodes.emplace_back();
+    }
+    mine.nodes[node].hash = hashes[i];
+    make_youngest(mine, node);
+    holders_[hashes[i]].add(replica, node, options_.replicas);
+  }
+}
+
+void PrefixIndex::remove_replica(std::int32_t replica) {
+  Replica& mine = replicas_.at(static_cast<std::size_t>(replica));
+  while (mine.nodes[0].younger != 0) (void)forget_oldest(replica);
+  mine = Replica{};
+}
+
+std::int32_t PrefixIndex::size(std::int32_t replica) const {
+  return static_cast<std::int32_t>(replicas_.at(static_cast<std::size_t>(replica)).nodes.size()) -
+         1;
+}
+
+void PrefixIndex::link(Replica& replica, std::int32_t older, std::int32_t younger) {
+  replica.nodes[older].younger = younger;
+  replica.nodes[younger].older = older;
+}
+
+void PrefixIndex::make_youngest(Replica& replica, std::int32_t node) {
+  link(replica, replica.nodes[0].older, node);
+  link(replica, node, 0);
+}
+
+std::int32_t PrefixIndex::forget_oldest(std::int32_t replica) {
+  Replica& mine = replicas_[static_cast<std::size_t>(replica)];
+  const std::int32_t oldest = mine.nodes[0].younger;
+  const BlockHash hash = mine.nodes[oldest].hash;
+  ReplicaSet* set = holders_.find(hash);
+  KV_CHECK(set != nullptr, "hash {:#x} of replica {} is not in the map", hash, replica);
+  set->remove(replica);
+  if (set->empty()) holders_.erase(hash);
+  link(mine, 0, mine.nodes[oldest].younger);
+  return oldest;
+}
+
+}  // namespace kvsim
