@@ -55,14 +55,20 @@ std::optional<Json> read_if_json(const fs::path& file) {
   return json;
 }
 
-// The summary of a point that ran to its end in one of `folders`, made from the same input.
+// The summary in a point's folder, if it is one of a run that came to its end.
+std::optional<Json> complete_summary(const fs::path& folder) {
+  std::optional<Json> summary = read_if_json(folder / "summary.json");
+  if (!summary || !summary->is_object() || summary->value("incomplete", false)) return std::nullopt;
+  return summary;
+}
+
+// The summary of a point that was made from the same input, in the first folder that has one.
 std::optional<Json> finished_summary(const Sweep& sweep, const SweepPoint& point,
                                      const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     const fs::path place = fs::path(folder) / point.name();
     if (read_if_json(place / "point.json") != identity(sweep, point)) continue;
-    std::optional<Json> summary = read_if_json(place / "summary.json");
-    if (summary && summary->is_object() && !summary->value("incomplete", false)) return summary;
+    if (auto summary = complete_summary(place)) return summary;
   }
   return std::nullopt;
 }
@@ -133,7 +139,7 @@ class SweepRun {
   void settle(const SweepPoint& point, int exit_code) {
     ++done_;
     const fs::path folder = output_ / point.name();
-    if (exit_code == kExitOk && fs::exists(folder / "summary.json")) {
+    if (exit_code == kExitOk && complete_summary(folder)) {
       write_json_file((folder / "point.json").string(), identity(sweep_, point));
       std::error_code ignored;
       fs::remove(log_of(point), ignored);
