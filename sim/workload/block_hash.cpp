@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/base/check.hpp"
 #include "sim/base/rng.hpp"
 
 namespace kvsim {
@@ -17,7 +18,7 @@ std::uint64_t combine(std::uint64_t hash, const ContentRun& piece) {
                offset * 0xd6e8feb86659fd93ULL + length);
 }
 
-// Walks prompt and answer as one list of maximal runs.
+// Walks prompt and answer as one list of runs, the pieces maximal.
 class RunCursor {
  public:
   RunCursor(const Request& request, std::int64_t skip) : request_(request) {
@@ -46,11 +47,14 @@ class RunCursor {
 
  private:
   void load() {
-    if (index_ < request_.prompt.size()) {
+    const std::size_t prompt = request_.prompt.size();
+    if (index_ < prompt) {
       run_ = request_.prompt[index_];
+    } else if (index_ - prompt < request_.answer.size()) {
+      run_ = request_.answer[index_ - prompt];
     } else {
+      done_ = !request_.answer.empty() || index_ > prompt;
       run_ = {request_.answer_stream, 0, request_.output.count()};
-      done_ = index_ > request_.prompt.size();
     }
   }
   void consume(std::int64_t tokens) {
@@ -67,24 +71,39 @@ class RunCursor {
   bool done_ = false;
 };
 
+// The hash of `tokens` more tokens after `hash`.
+BlockHash advance(RunCursor& cursor, std::int64_t tokens, BlockHash hash) {
+  for (std::int64_t left = tokens; left > 0;) {
+    const ContentRun piece = cursor.take(left);
+    hash = combine(hash, piece);
+    left -= piece.length;
+  }
+  return hash != 0 ? hash : 1;
+}
+
 }  // namespace
 
 void extend_block_hashes(const Request& request, std::int64_t block_tokens,
                          std::int64_t tokens_known, std::vector<BlockHash>& hashes) {
   const auto blocks = static_cast<std::size_t>(tokens_known / block_tokens);
   if (hashes.size() >= blocks) return;
+  KV_CHECK(tokens_known <= request.input.count() + request.output.count(), "{} tokens of {} + {}",
+           tokens_known, request.input.count(), request.output.count());
   RunCursor cursor(request, static_cast<std::int64_t>(hashes.size()) * block_tokens);
-  std::uint64_t hash = hashes.empty() ? kRoot : hashes.back();
+  BlockHash hash = hashes.empty() ? kRoot : hashes.back();
   hashes.reserve(blocks);
   while (hashes.size() < blocks) {
-    for (std::int64_t left = block_tokens; left > 0;) {
-      const ContentRun piece = cursor.take(left);
-      hash = combine(hash, piece);
-      left -= piece.length;
-    }
-    hash = hash != 0 ? hash : 1;
+    hash = advance(cursor, block_tokens, hash);
     hashes.push_back(hash);
   }
+}
+
+BlockHash prefix_hash(const Request& request, std::int64_t block_tokens, std::int64_t tokens,
+                      const std::vector<BlockHash>& blocks) {
+  const std::int64_t hashed = static_cast<std::int64_t>(blocks.size()) * block_tokens;
+  KV_CHECK(hashed <= tokens, "{} tokens hashed, {} asked for", hashed, tokens);
+  RunCursor cursor(request, hashed);
+  return advance(cursor, tokens - hashed, blocks.empty() ? kRoot : blocks.back());
 }
 
 }  // namespace kvsim

@@ -35,17 +35,18 @@ inline void append_run(std::vector<ContentRun>& content, const ContentRun& run) 
 }
 
 struct Request {
-  std::int64_t id = 0;       // position in the workload, from 0
-  Seconds arrival{0};        // intended sending time, from the start of the run
-  Tokens input{0};           // prompt tokens, > 0; equals the sum of the runs of `prompt`
-  Tokens output{0};          // generated tokens, > 0
+  std::int64_t id = 0;        // position in the workload, from 0
+  Seconds arrival{0};         // intended sending time, from the start of the run
+  Tokens input{0};            // prompt tokens, > 0; equals the sum of the runs of `prompt`
+  Tokens output{0};           // generated tokens, > 0
   std::int64_t session = -1;  // turns of one conversation share it; -1 = none
-  std::int32_t turn = 0;     // 0, 1, ... within the session
-  bool last_turn = false;    // the source knows that no later turn follows
-  Seconds think{0};          // turn > 0: pause after the answer to the turn before it
+  std::int32_t turn = 0;      // 0, 1, ... within the session
+  bool last_turn = false;     // the source knows that no later turn follows
+  Seconds think{0};           // turn > 0: pause after the answer to the turn before it
   std::int32_t priority = 0;  // lower is served first where a scheduler looks at it
   std::vector<ContentRun> prompt;
-  std::uint64_t answer_stream = 0;  // generated token i is (answer_stream, i)
+  std::uint64_t answer_stream = 0;  // generated token i is (answer_stream, i), ...
+  std::vector<ContentRun> answer;   // ... unless its content is known: then runs of `output` tokens
 };
 
 }  // namespace kvsim
