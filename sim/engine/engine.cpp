@@ -58,7 +58,9 @@ void Engine::abort(Sequence& sequence, Outcome outcome) {
 
 void Engine::on_loaded(KvSequence& loaded) {
   auto& sequence = static_cast<Sequence&>(loaded);
-  sequence.record.fetch += world_.now() - sequence.load_began;
+  // Later fetches, after a preemption, are no part of the time to first token.
+  if (sequence.record.first_token < Seconds(0))
+    sequence.record.fetch += world_.now() - sequence.load_began;
   receive({Message::Kind::kLoaded, Outcome::kCompleted, world_.now(), &sequence});
 }
 

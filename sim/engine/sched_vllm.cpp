@@ -300,7 +300,10 @@ class VllmScheduler final : public Scheduler {
     running_.push_back(&sequence);
     prefills_.push_back(&sequence);
     sequence.state = Sequence::State::kPrefill;
-    if (sequence.first_scheduled < Seconds(0)) sequence.first_scheduled = now_;
+    if (sequence.first_scheduled < Seconds(0)) {
+      sequence.first_scheduled = now_;
+      sequence.fetched_before = sequence.record.fetch;
+    }
     recomputed_ += std::max<std::int64_t>(0, sequence.lost - start);
     sequence.lost = 0;
     compute_chunk(sequence, chunk, plan);

@@ -47,6 +47,7 @@ struct Sequence : KvSequence {
   Seconds first_scheduled{-1};
   Seconds last_token{-1};
   Seconds load_began{-1};
+  Seconds fetched_before{0};  // part of record.fetch that lies before first_scheduled
 
   [[nodiscard]] std::int64_t known() const { return prompt_tokens + produced; }
 };

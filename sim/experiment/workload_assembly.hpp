@@ -27,8 +27,10 @@ struct LoadConfig {
   }
 };
 
+// A "workload" section: opens the trace or starts the generator. Arrivals are the trace's own, or 0.
+std::unique_ptr<RequestSource> open_workload(const ConfigNode& workload, std::uint64_t seed);
 LoadConfig read_load(const ConfigNode& experiment, const Json& load);
-// Opens the trace or starts the generator. `experiment` is the root node.
+// The workload with the load's arrivals. `experiment` is the root node.
 std::unique_ptr<RequestSource> make_source(const ConfigNode& experiment, const LoadConfig& load,
                                            std::uint64_t seed);
 // How many requests there will be, when the configuration says so.

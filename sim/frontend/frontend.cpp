@@ -137,8 +137,10 @@ void Frontend::first_token(Sequence& sequence, Seconds now) {
 
 void Frontend::split_time_to_first_token(Sequence& sequence) {
   RequestRecord& record = sequence.record;
-  record.prefill = record.first_token - options_.api.cpu_per_output_token - sequence.first_scheduled;
-  record.queue = sequence.first_scheduled - sequence.received - record.fetch;
+  const Seconds since_scheduled =
+      record.first_token - options_.api.cpu_per_output_token - sequence.first_scheduled;
+  record.prefill = since_scheduled - (record.fetch - sequence.fetched_before);
+  record.queue = sequence.first_scheduled - sequence.received - sequence.fetched_before;
   record.other = (sequence.received - record.sent) + options_.api.cpu_per_output_token;
 }
 

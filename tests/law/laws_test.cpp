@@ -1,0 +1,161 @@
+// What must hold in every run, over random small worlds.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "tests/child.hpp"
+#include "tests/law/small_world.hpp"
+
+namespace kvsim {
+namespace {
+
+constexpr std::uint64_t kWorlds = 60;
+
+// Runs worlds in children; `law` returns complaints, one a line.
+void for_all_worlds(const std::function<std::string(const Json&, const WorldResult&)>& law) {
+  for (std::uint64_t seed = 1; seed <= kWorlds; ++seed) {
+    const Json experiment = random_experiment(seed);
+    const std::string complaints =
+        text_of_child([&] { return law(experiment, run_here(experiment)); });
+    ASSERT_EQ(complaints, "") << "world " << seed << ": " << experiment.dump();
+  }
+}
+
+TEST(Laws, EveryRequestEndsOnceAndIsCounted) {
+  for_all_worlds([](const Json&, const WorldResult& result) -> std::string {
+    std::set<std::int64_t> ids;
+    for (const RequestRecord& record : result.records)
+      if (!ids.insert(record.id).second) return fmt::format("request {} ended twice\n", record.id);
+    const Json& counts = result.summary["requests"];
+    const auto of = [&](const char* key) { return counts[key].get<std::int64_t>(); };
+    const std::int64_t sum =
+        of("completed") + of("refused") + of("failed") + of("timed_out") + of("unfinished");
+    if (sum != of("arrived") || of("arrived") != static_cast<std::int64_t>(ids.size()))
+      return "counts do not add up: " + counts.dump() + "\n";
+    if (of("unfinished") != 0) return "unfinished requests in a complete run\n";
+    return "";
+  });
+}
+
+TEST(Laws, TimesAreCausalAndPartsOfTheTimeToFirstTokenAddUp) {
+  for_all_worlds([](const Json&, const WorldResult& result) {
+    std::string complaints;
+    for (const RequestRecord& r : result.records) {
+      if (r.sent < r.intended || r.ended < r.sent)
+        complaints += fmt::format("request {} goes back in time\n", r.id);
+      if (r.first_token < Seconds(0)) continue;
+      if (r.outcome == Outcome::kCompleted && r.ended < r.first_token)
+        complaints += fmt::format("request {} ends before its first token\n", r.id);
+      const Seconds parts = r.queue + r.lookup + r.fetch + r.prefill + r.other;
+      if (std::abs((parts - (r.first_token - r.sent)).count()) > 1e-9)
+        complaints += fmt::format("request {}: parts {} of {}\n", r.id, parts.count(),
+                                  (r.first_token - r.sent).count());
+      for (const Seconds part : {r.queue, r.lookup, r.fetch, r.prefill, r.other})
+        if (part < Seconds(-1e-12)) complaints += fmt::format("request {}: a part < 0\n", r.id);
+    }
+    return complaints;
+  });
+}
+
+TEST(Laws, ATurnWaitsForTheAnswerBeforeIt) {
+  for_all_worlds([](const Json&, const WorldResult& result) {
+    std::map<std::pair<std::int64_t, std::int32_t>, const RequestRecord*> turns;
+    for (const RequestRecord& r : result.records)
+      if (r.session >= 0) turns[{r.session, r.turn}] = &r;
+    std::string complaints;
+    for (const auto& [key, record] : turns) {
+      const auto before = turns.find({key.first, key.second - 1});
+      if (before == turns.end()) continue;
+      if (record->sent < before->second->ended - Seconds(1e-9))
+        complaints += fmt::format("session {} turn {} did not wait\n", key.first, key.second);
+    }
+    return complaints;
+  });
+}
+
+TEST(Laws, NoResourceIsBusyMoreThanAllTheTime) {
+  for_all_worlds([](const Json&, const WorldResult& result) {
+    std::string complaints;
+    for (const Json& resource : result.summary["resources"])
+      if (resource["utilisation"].get<double>() > 1.0 + 1e-9)
+        complaints += resource.dump() + "\n";
+    return complaints;
+  });
+}
+
+TEST(Laws, HitsNeverExceedThePromptAndCompletedAnswersAreWhole) {
+  for_all_worlds([](const Json&, const WorldResult& result) {
+    std::string complaints;
+    for (const RequestRecord& r : result.records) {
+      if (r.outcome != Outcome::kCompleted || r.preemptions > 0) continue;
+      if (r.hit_tokens[0] + r.hit_tokens[1] > r.input_tokens)
+        complaints += fmt::format("request {} hit {} + {} of {} tokens\n", r.id, r.hit_tokens[0],
+                                  r.hit_tokens[1], r.input_tokens);
+      if (r.output_tokens < 1) complaints += fmt::format("request {} said nothing\n", r.id);
+    }
+    return complaints;
+  });
+}
+
+TEST(Laws, NoFetchIsFasterThanItsWire) {
+  for_all_worlds([](const Json& experiment, const WorldResult& result) {
+    std::string complaints;
+    // Llama-3.1-8B: 131,072 bytes a token; no profile's host link reaches 64 GB/s.
+    for (const RequestRecord& r : result.records) {
+      const double least = static_cast<double>(r.hit_tokens[1]) * 131072 / 64e9;
+      if (r.outcome == Outcome::kCompleted && r.fetch.count() < least)
+        complaints += fmt::format("request {} fetched {} tokens in {} s\n", r.id, r.hit_tokens[1],
+                                  r.fetch.count());
+    }
+    (void)experiment;
+    return complaints;
+  });
+}
+
+TEST(Laws, ATierOfNoSizeEqualsNoTier) {
+  for (std::uint64_t seed = 1; seed <= kWorlds; ++seed) {
+    Json experiment = random_experiment(seed);
+    Json& pool = experiment["pools"][0];
+    pool.erase("connector");
+    const std::string without = run_to_text(experiment);
+    pool["connector"] = {{"kind", "native"}, {"cpu_bytes", 0}};
+    ASSERT_EQ(without, run_to_text(experiment)) << "world " << seed;
+  }
+}
+
+TEST(Laws, EqualSeedsGiveEqualBytes) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const Json experiment = random_experiment(seed);
+    ASSERT_EQ(summary_of_child(experiment), summary_of_child(experiment)) << "world " << seed;
+  }
+}
+
+TEST(Laws, TheRandomWorldsExerciseEveryMechanism) {
+  std::map<std::string, int> seen;
+  for (std::uint64_t seed = 1; seed <= kWorlds; ++seed) {
+    const Json experiment = random_experiment(seed);
+    std::istringstream found(text_of_child([&] {
+      const WorldResult result = run_here(experiment);
+      std::string text;
+      for (const RequestRecord& r : result.records) {
+        if (r.preemptions > 0) text += "preempted ";
+        if (r.hit_tokens[0] > 0) text += "hbm-hit ";
+        if (r.hit_tokens[1] > 0) text += "dram-hit ";
+        if (r.outcome == Outcome::kTimedOut) text += "timed-out ";
+        if (r.turn > 0) text += "turn ";
+      }
+      return text;
+    }));
+    for (std::string word; found >> word;) ++seen[word];
+  }
+  for (const char* what : {"preempted", "hbm-hit", "dram-hit", "timed-out", "turn"})
+    EXPECT_GT(seen[what], 20) << what;
+}
+
+}  // namespace
+}  // namespace kvsim

@@ -1,0 +1,28 @@
+// Random small experiments for law tests: little memory, few replicas, every mechanism on, so that
+// preemption, head-of-line stops, offload and time-outs happen within a few dozen requests.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/base/json.hpp"
+#include "sim/report/request_record.hpp"
+
+namespace kvsim {
+
+struct WorldResult {
+  Json summary;
+  std::vector<RequestRecord> records;  // in the order of ending
+};
+
+// The experiment number `seed`: the same for the same seed.
+Json random_experiment(std::uint64_t seed);
+
+// Runs it in this process: call it in a child (tests/child.hpp).
+WorldResult run_here(const Json& experiment);
+// Runs it in a child; one line of text per request with times rounded to a nanosecond.
+std::string run_to_text(const Json& experiment);
+std::string summary_of_child(const Json& experiment);
+
+}  // namespace kvsim
