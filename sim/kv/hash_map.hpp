@@ -35,7 +35,7 @@ class HashMap {
 
   // The value of `hash` (not 0), made with Value{} when absent.
   Value& operator[](BlockHash hash) {
-    if (4 * (size_ + 1) > 3 * slots_.size()) grow();
+    if (8 * (size_ + 1) > 5 * slots_.size()) grow();
     Slot& slot = slots_[probe(hash)];
     if (slot.hash != hash) {
       slot.hash = hash;
@@ -51,19 +51,13 @@ class HashMap {
     if (slots_[hole].hash != hash) return false;
     --size_;
     // Moves later entries of the run back over the hole, unless they stand at their home already.
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t i = (hole + 1) & mask; slots_[i].hash != 0; i = (i + 1) & mask) {
-      if (((i - home(slots_[i].hash)) & mask) < ((i - hole) & mask)) continue;
+    for (std::size_t i = (hole + 1) & mask_; slots_[i].hash != 0; i = (i + 1) & mask_) {
+      if (((i - home(slots_[i].hash)) & mask_) < ((i - hole) & mask_)) continue;
       slots_[hole] = std::move(slots_[i]);
       hole = i;
     }
     slots_[hole] = Slot{};
     return true;
-  }
-
-  void clear() {
-    slots_.clear();
-    size_ = 0;
   }
 
  private:
@@ -79,22 +73,23 @@ class HashMap {
   }
   // Where `hash` is, or else the empty slot where it would go.
   [[nodiscard]] std::size_t probe(BlockHash hash) const {
-    const std::size_t mask = slots_.size() - 1;
     std::size_t i = home(hash);
-    while (slots_[i].hash != hash && slots_[i].hash != 0) i = (i + 1) & mask;
+    while (slots_[i].hash != hash && slots_[i].hash != 0) i = (i + 1) & mask_;
     return i;
   }
   void grow() {
     std::vector<Slot> old(slots_.empty() ? kSlotsMin : 2 * slots_.size());
     old.swap(slots_);
+    mask_ = slots_.size() - 1;
     shift_ = 64 - __builtin_ctzll(slots_.size());
     for (Slot& slot : old) {
       if (slot.hash != 0) slots_[probe(slot.hash)] = std::move(slot);
     }
   }
 
-  std::vector<Slot> slots_;  // a power of two of them, at most three quarters full
+  std::vector<Slot> slots_;  // a power of two of them, at most five eighths full
   std::size_t size_ = 0;
+  std::size_t mask_ = 0;
   int shift_ = 64;
 };
 

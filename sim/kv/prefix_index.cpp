@@ -11,6 +11,15 @@ namespace {
 // How far ahead of the work the map is prefetched.
 constexpr std::size_t kAhead = 16;
 
+// blocks[r] = length for the replicas r of one word of a mask.
+void set_length(std::vector<std::int32_t>& blocks, std::size_t length, std::size_t word,
+                std::uint64_t replicas) {
+  for (; replicas != 0; replicas &= replicas - 1) {
+    blocks[64 * word + static_cast<std::size_t>(std::countr_zero(replicas))] =
+        static_cast<std::int32_t>(length);
+  }
+}
+
 }  // namespace
 
 PrefixIndex::PrefixIndex(const Options& options)
@@ -24,36 +33,52 @@ PrefixIndex::PrefixIndex(const Options& options)
 
 void PrefixIndex::match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& blocks) {
   blocks.assign(replicas_.size(), 0);
-  std::fill(active_.begin(), active_.end(), ~0ULL);
-  // Writes down the length for the replicas of `gone`, a word of the mask.
-  const auto end_at = [&](std::size_t length, std::size_t word, std::uint64_t gone) {
-    for (; gone != 0; gone &= gone - 1) {
-      blocks[64 * word + static_cast<std::size_t>(std::countr_zero(gone))] =
-          static_cast<std::int32_t>(length);
-    }
-  };
-  std::size_t length = 0;
+  const ReplicaSet* first = hashes.empty() ? nullptr : holders_.find(hashes[0]);
+  if (first == nullptr) return;
+  first->copy_to(active_);
+  prefetch_first(hashes);
+  std::size_t length = 1;
   for (; length < hashes.size(); ++length) {
-    // A cold prompt misses at once: prefetching starts with the first hit.
-    if (length > 0 && length + kAhead < hashes.size()) holders_.prefetch(hashes[length + kAhead]);
+    if (length + kAhead < hashes.size()) holders_.prefetch(hashes[length + kAhead]);
     const ReplicaSet* set = holders_.find(hashes[length]);
     if (set == nullptr) break;
-    set->copy_to(holding_);
+    if (active_.size() == 1) {
+      holding_[0] = set->mask();
+    } else {
+      set->copy_to(holding_);
+    }
     std::uint64_t any = 0;
     for (std::size_t word = 0; word < active_.size(); ++word) {
-      if (length > 0) end_at(length, word, active_[word] & ~holding_[word]);
+      const std::uint64_t ended = active_[word] & ~holding_[word];
+      if (ended != 0) set_length(blocks, length, word, ended);
       active_[word] &= holding_[word];
       any |= active_[word];
     }
     if (any == 0) return;
   }
-  if (length == 0) return;
-  for (std::size_t word = 0; word < active_.size(); ++word) end_at(length, word, active_[word]);
+  for (std::size_t word = 0; word < active_.size(); ++word) {
+    set_length(blocks, length, word, active_[word]);
+  }
+}
+
+void PrefixIndex::prefetch_first(std::span<const BlockHash> hashes) const {
+  for (const BlockHash hash : hashes.first(std::min(kAhead, hashes.size()))) {
+    holders_.prefetch(hash);
+  }
 }
 
 void PrefixIndex::insert(std::int32_t replica, std::span<const BlockHash> hashes) {
   KV_CHECK(replica >= 0 && replica < options_.replicas, "replica {}", replica);
   Replica& mine = replicas_[static_cast<std::size_t>(replica)];
+  prefetch_first(hashes);
+  // What will be forgotten for this request is prefetched like its own hashes.
+  std::int32_t doomed = mine.nodes[0].younger;
+  const auto prefetch_doomed = [&] {
+    holders_.prefetch(mine.nodes[doomed].hash);
+    doomed = mine.nodes[doomed].younger;
+  };
+  const bool full = size(replica) == options_.capacity;
+  for (std::size_t i = 0; full && i < std::min(kAhead, hashes.size()); ++i) prefetch_doomed();
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     if (i + kAhead < hashes.size()) holders_.prefetch(hashes[i + kAhead]);
     if (const ReplicaSet* set = holders_.find(hashes[i]); set != nullptr) {
@@ -65,6 +90,7 @@ void PrefixIndex::insert(std::int32_t replica, std::span<const BlockHash> hashes
     }
     std::int32_t node = static_cast<std::int32_t>(mine.nodes.size());
     if (node > options_.capacity) {
+      if (full) prefetch_doomed();
       node = forget_oldest(replica);
     } else {
       mine.nodes.emplace_back();

@@ -6,7 +6,7 @@
 // not make a hash younger. A request's hashes are inserted first block first, so that of an old
 // prompt the first block is forgotten first; what stands behind it then counts no more.
 //
-// Memory: about 60 bytes for a hash and 24 for each replica that holds it.
+// Memory: 40 to 80 bytes for a hash and 24 for each replica that holds it.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,7 @@ class PrefixIndex {
     std::vector<Node> nodes = std::vector<Node>(1);
   };
 
+  void prefetch_first(std::span<const BlockHash> hashes) const;
   static void link(Replica& replica, std::int32_t older, std::int32_t younger);
   static void make_youngest(Replica& replica, std::int32_t node);
   // Drops the oldest hash; returns its node, out of the ring.

@@ -1,14 +1,12 @@
 // The replicas that hold one content, each with a number of its own. One holder stands in the set
 // itself, a few in an array, many in a bit mask with a number for every replica of the cluster: a
 // set costs memory in proportion to its holders, and is cheap to intersect when a prefix is
-// everywhere.
+// everywhere. 16 bytes, because a router keeps one per block hash: hence the union.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <variant>
-#include <vector>
+#include <utility>
 
 namespace kvsim {
 
@@ -16,38 +14,74 @@ class ReplicaSet {
  public:
   using Number = std::int32_t;
 
+  ReplicaSet() = default;
+  ReplicaSet(ReplicaSet&& other) noexcept { *this = std::move(other); }
+  ReplicaSet& operator=(ReplicaSet&& other) noexcept {
+    std::swap(size_, other.size_);
+    std::swap(form_, other.form_);
+    std::swap(holders_, other.holders_);
+    return *this;
+  }
+  ~ReplicaSet() {
+    if (form_ != Form::kOne) release();
+  }
+
   [[nodiscard]] bool empty() const { return size_ == 0; }
 
   // The replica's number; nullptr when it is not in the set. O(1) to O(32).
-  [[nodiscard]] const Number* find(std::int32_t replica) const;
+  [[nodiscard]] const Number* find(std::int32_t replica) const {
+    if (form_ == Form::kMask) return find_in_mask(replica);
+    for (const Holder& holder : listed()) {
+      if (holder.replica == replica) return &holder.number;
+    }
+    return nullptr;
+  }
   // Adds a replica that is not in the set. `replicas`: how many the cluster has.
   void add(std::int32_t replica, Number number, std::int32_t replicas);
   // Takes out a replica that is in the set.
   void remove(std::int32_t replica);
+
   // Makes `mask`, a bit per replica of the cluster, equal this set.
   void copy_to(std::span<std::uint64_t> mask) const;
+  // The same for a cluster of at most 64 replicas.
+  [[nodiscard]] std::uint64_t mask() const {
+    if (form_ == Form::kMask) return first_word();
+    std::uint64_t mask = 0;
+    for (const Holder& holder : listed()) mask |= 1ULL << holder.replica;
+    return mask;
+  }
 
  private:
   struct Holder {
     std::int32_t replica;
     Number number;
   };
-  using Listed = std::unique_ptr<Holder[]>;  // room for the next power of two of holders
-  struct Mask {
-    std::vector<std::uint64_t> bits;
-    std::vector<Number> numbers;  // by replica
+  struct Mask;
+  enum class Form : std::uint8_t { kOne, kList, kMask };
+  union Holders {
+    Holder one;
+    Holder* list;  // room for the next power of two of holders
+    Mask* mask;
   };
   // With more holders than this the set is a mask; with half as many it is a list again. For 1,024
   // replicas a mask takes 4 KiB.
   static constexpr std::int32_t kListedMax = 32;
 
-  [[nodiscard]] std::span<Holder> listed();
-  [[nodiscard]] std::span<const Holder> listed() const;
+  [[nodiscard]] std::span<const Holder> listed() const {
+    const Holder* first = form_ == Form::kOne ? &holders_.one : holders_.list;
+    return {first, static_cast<std::size_t>(size_)};
+  }
+  [[nodiscard]] const Number* find_in_mask(std::int32_t replica) const;
+  [[nodiscard]] std::uint64_t first_word() const;
+  // Stores the holders, size_ of them, in an array with room for `room`.
+  void make_list(std::span<const Holder> holders, std::int32_t room);
   void make_mask(std::int32_t replicas);
-  void make_list();
+  void shrink_mask();
+  void release();
 
   std::int32_t size_ = 0;
-  std::variant<Holder, Listed, std::unique_ptr<Mask>> holders_;
+  Form form_ = Form::kOne;
+  Holders holders_{};
 };
 
 }  // namespace kvsim
