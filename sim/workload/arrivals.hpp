@@ -50,7 +50,7 @@ struct ArrivalConfig {
     f.optional("stages", stages, "poisson, gamma, constant: rates one after the other, then end.");
     f.optional("speed", speed, Range{1e-6, 1e6},
                "trace: how many times faster than recorded; think times stay as they are.");
-    f.optional("clients", clients, Range{1, 1e7},
+    f.optional("clients", clients, Range{0, 1e7},
                "closed_loop: each sends when its answer before has come.");
     f.optional("think_s", think, Range{0, 1e7}, "closed_loop: pause of a client before it sends.");
     f.optional("max_requests", max_requests, Range{1, 1e12}, "Stop after so many.");

@@ -38,7 +38,7 @@ LogMoments log_moments(double mean, double deviation) {
 
 std::vector<std::int64_t> read_column(const CountConfig& config) {
   CsvReader csv(ByteStream::open(config.file));
-  const std::size_t column = csv.column(config.column);
+  const std::size_t column = csv.column(*config.column);
   std::vector<std::int64_t> values;
   while (csv.next()) values.push_back(csv.integer(column, 1));
   return values;
@@ -59,9 +59,9 @@ std::vector<std::string> given_keys(const CountConfig& config) {
   if (config.deviation) given.emplace_back("deviation");
   if (config.min) given.emplace_back("min");
   if (config.max) given.emplace_back("max");
-  if (!config.values.empty()) given.emplace_back("values");
+  if (config.values) given.emplace_back("values");
   if (!config.file.empty()) given.emplace_back("file");
-  if (!config.column.empty()) given.emplace_back("column");
+  if (config.column) given.emplace_back("column");
   return given;
 }
 
@@ -89,11 +89,11 @@ CountDistribution::CountDistribution(const CountConfig& config, const std::strin
   check_keys(path, config.kind, kCountKeys, given_keys(config));
   if (config.kind == "empirical") {
     kind_ = Kind::kEmpirical;
-    if (config.values.empty() == config.file.empty() ||
-        config.file.empty() != config.column.empty())
+    const bool file = !config.file.empty();
+    if (config.values.has_value() == file || config.column.has_value() != file)
       fail_at(path, "kind \"empirical\"", "either values, or file and column");
-    values_ = config.values.empty() ? read_column(config) : config.values;
-    if (values_.empty()) fail_at(path, config.file + " without rows", "at least one");
+    values_ = file ? read_column(config) : *config.values;
+    if (values_.empty()) fail_at(path, "no values", "at least one");
     return;
   }
   kind_ = Kind::kUniform;

@@ -23,9 +23,9 @@ struct CountConfig {
   std::optional<double> deviation;
   std::optional<std::int64_t> min;
   std::optional<std::int64_t> max;
-  std::vector<std::int64_t> values;
+  std::optional<std::vector<std::int64_t>> values;
   std::string file;
-  std::string column;
+  std::optional<std::string> column;
 
   static constexpr double kMost = 1e9;
 

@@ -54,7 +54,9 @@ class Generator final : public RequestSource {
         input_(config.input, "/workload/input"),
         output_(config.output, "/workload/output"),
         input_rng_(stream(seed, "workload/input")),
-        output_rng_(stream(seed, "workload/output")) {
+        output_rng_(stream(seed, "workload/output")),
+        config_(config),
+        seed_(seed) {
     if (config.prefix) prefix_.emplace(*config.prefix, seed);
     if (config.sessions) sessions_.emplace(*config.sessions, seed);
   }
@@ -67,11 +69,17 @@ class Generator final : public RequestSource {
       single(request);
     }
     ++made_;
-    digest_.add(request);
     return true;
   }
 
-  [[nodiscard]] std::string digest() const override { return digest_.hex(); }
+  // Made once more when asked for: whoever gives the requests their arrivals digests them anyway.
+  [[nodiscard]] std::string digest() const override {
+    Generator again(config_, seed_);
+    RequestDigest digest;
+    Request request;
+    for (std::int64_t i = 0; i < made_ && again.next(request); ++i) digest.add(request);
+    return digest.hex();
+  }
 
  private:
   // The new part of a prompt and the length of its answer.
@@ -202,7 +210,8 @@ class Generator final : public RequestSource {
   Rng output_rng_;
   std::optional<PrefixGroups> prefix_;
   std::optional<Sessions> sessions_;
-  RequestDigest digest_;
+  GeneratorConfig config_;
+  std::uint64_t seed_;
 };
 
 }  // namespace

@@ -175,6 +175,15 @@ TEST(Arrivals, TheDigestIsThatOfTheRequestsAsTheyComeOut) {
   EXPECT_NE(digest(R"({"kind": "constant", "rate_per_s": 1})"), plain->digest());
 }
 
+TEST(Arrivals, TheResolvedConfigurationReadsBackAsTheSameTimes) {
+  for (const std::string load : {R"({})", R"({"kind": "gamma", "rate_per_s": 3, "burstiness": 2})",
+                                 R"({"kind": "closed_loop", "clients": 2})"}) {
+    const Json json = parse_json(load, "test");
+    const auto config = read_config<ArrivalConfig>(ConfigNode(json, "test"));
+    EXPECT_EQ(times(many(20), load), times(many(20), echo_config(config).dump()));
+  }
+}
+
 TEST(Arrivals, ComplaintsNameThePathAndWhatIsAllowed) {
   EXPECT_EQ(complaint(R"({"kind": "poisson"})"),
             "/load: found no rate; allowed: one of rate_per_s and stages");

@@ -176,6 +176,17 @@ TEST(Generator, KnowsHowManyRequestsThereWillBeUnlessOnlySessionsAreCounted) {
   EXPECT_EQ(config_of(R"({"sessions": {"count": 5}})").known_requests(), std::nullopt);
 }
 
+TEST(Generator, TheResolvedConfigurationReadsBackAsTheSameWorkload) {
+  const GeneratorConfig config = config_of(R"({"requests": 50,
+      "input": {"kind": "empirical", "values": [5, 9]}, "sessions": {"think": {"mean_s": 2}},
+      "prefix": {"groups": 3, "length": {"kind": "uniform", "min": 1, "max": 40}}})");
+  const GeneratorConfig again = config_of(echo_config(config).dump());
+  const auto first = make_generator(config, 1);
+  const auto second = make_generator(again, 1);
+  EXPECT_EQ(all(*first).size(), all(*second).size());
+  EXPECT_EQ(first->digest(), second->digest());
+}
+
 TEST(Generator, ComplaintsNameThePathAndWhatIsAllowed) {
   EXPECT_EQ(complaint(R"({"input": {"kind": "normal", "mean": 10, "deviation": 1, "min": 20}})"),
             "/workload/input/mean: found 10; allowed: 20 to 1000000000");
