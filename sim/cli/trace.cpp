@@ -151,25 +151,25 @@ Json stats_json(const TraceStats& stats, const std::string& digest) {
 }
 
 void print_lengths(const char* name, const LengthStats& lengths) {
-  fmt::print("{:<22}mean {:.1f}, p50 {:g}, p90 {:g}, p99 {:g}, max {}\n", name, lengths.mean,
+  fmt::print("{:<24}mean {:.1f}, p50 {:g}, p90 {:g}, p99 {:g}, max {}\n", name, lengths.mean,
              lengths.p50, lengths.p90, lengths.p99, lengths.max);
 }
 
 void print_stats(const TraceStats& stats, const std::string& digest) {
-  fmt::print("{:<22}{}\n{:<22}{}\n", "requests", stats.requests(), "sessions", stats.sessions());
-  fmt::print("{:<22}{:.1f} s, {:.3f} requests/s\n", "duration", stats.duration().count(),
+  fmt::print("{:<24}{}\n{:<24}{}\n", "requests", stats.requests(), "sessions", stats.sessions());
+  fmt::print("{:<24}{:.1f} s, {:.3f} requests/s\n", "duration", stats.duration().count(),
              stats.rate_per_s());
   print_lengths("input tokens", stats.input());
   print_lengths("output tokens", stats.output());
-  fmt::print("{:<22}{:.2f} % of {}\n", "repeated prompt tokens",
+  fmt::print("{:<24}{:.2f} % of {}\n", "repeated prompt tokens",
              100 * share(static_cast<double>(stats.repeated_tokens()), stats.input_tokens()),
              stats.input_tokens());
   for (const Sharing& item : stats.sharing())
-    fmt::print("{:<22}at most {:.2f} % hit ({} tokens); {:.0f} distinct blocks\n",
+    fmt::print("{:<24}at most {:.2f} % hit ({} tokens); {:.0f} distinct blocks\n",
                fmt::format("blocks of {}", item.block_tokens),
                100 * share(static_cast<double>(item.hit_tokens), stats.input_tokens()),
                item.hit_tokens, item.distinct_blocks);
-  fmt::print("{:<22}{}\n", "sha256", digest);
+  fmt::print("{:<24}{}\n", "sha256", digest);
 }
 
 void run_stats(const StatsFlags& flags) {

@@ -34,10 +34,12 @@ class MooncakeWriter final : public TraceWriter {
     if (request.turn > 0) fmt::format_to(out, "\"delay\": {}, ", request.think.count() * 1e3);
     if (request.priority != 0) fmt::format_to(out, "\"priority\": {}, ", request.priority);
     fmt::format_to(out, "\"hash_ids\": [");
+    const char* separator = "";
     for (const BlockHash hash : hashes_) {
       // Numbers in the order of appearance; only looked up, so the table's order does not matter.
       const std::size_t id = ids_.try_emplace(hash, ids_.size()).first->second;
-      fmt::format_to(out, "{}{}", &hash == hashes_.data() ? "" : ", ", id);
+      fmt::format_to(out, "{}{}", separator, id);
+      separator = ", ";
     }
     line_ += "]}\n";
     sink_(line_);
