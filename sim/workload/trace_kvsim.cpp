@@ -36,6 +36,8 @@ class KvsimSource final : public TraceSource {
       ended_ = true;
       if (item_.end().requests() != items_ - 2 || item_.end().sha256() != digest())
         fail("requests that do not agree with the digest at its end", "a file as it was written");
+      if (!chunk_.empty() || !bytes_->next().empty())
+        fail("more bytes after the end item", "one trace a file");
       return false;
     }
     if (!item_.has_request()) fail("an item of an unknown kind", "requests and an end");

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "sim/base/errors.hpp"
 
 namespace kvsim {
@@ -18,11 +21,18 @@ void clear(Request& request) {
   request = std::move(fresh);
 }
 
+// No context comes near; sums and sizes that follow from it stay far from overflow.
+constexpr std::int64_t kMostTokens = 1'000'000'000;
+constexpr std::int64_t kMostSessions = std::int64_t{1} << 53;
+
+// At most a little above kMostTokens when there are more.
 std::int64_t tokens_of(const std::vector<ContentRun>& runs) {
   std::int64_t sum = 0;
-  for (const ContentRun& run : runs) sum += run.length;
+  for (const ContentRun& run : runs) sum += std::min(run.length, kMostTokens - sum + 1);
   return sum;
 }
+
+bool is_time(Seconds value) { return value >= Seconds(0) && std::isfinite(value.count()); }
 
 }  // namespace
 
@@ -49,15 +59,27 @@ void TraceSource::check(Request& request) const {
   const auto fail = [&](const std::string& found, const char* allowed) {
     throw TraceError(fmt::format("{}: found {}; allowed: {}", place(), found, allowed));
   };
-  if (prompt <= 0) fail("a prompt of 0 tokens", "at least 1");
+  const auto check_length = [&](const char* what, std::int64_t tokens) {
+    if (tokens <= 0 || tokens > kMostTokens)
+      fail(fmt::format("{} of {} tokens", what, tokens), "1 to 1,000,000,000");
+  };
+  check_length("a prompt", prompt);
   if (request.input.count() != prompt)
     fail(fmt::format("content of {} tokens for a prompt of {}", prompt, request.input.count()),
          "as many");
-  if (request.output <= Tokens(0)) fail("an answer of 0 tokens", "at least 1");
+  check_length("an answer", request.output.count());
   const std::int64_t answer = tokens_of(request.answer);
   if (!request.answer.empty() && request.output.count() != answer)
     fail(fmt::format("content of {} tokens for an answer of {}", answer, request.output.count()),
          "as many");
+  if (!is_time(request.arrival) || !is_time(request.think))
+    fail(fmt::format("an arrival at {} s and a think time of {} s", request.arrival.count(),
+                     request.think.count()),
+         "times of at least 0");
+  if (request.session < -1 || request.session > kMostSessions || request.turn < 0 ||
+      (request.turn > 0 && request.session < 0))
+    fail(fmt::format("turn {} of session {}", request.turn, request.session),
+         "turns from 0 of sessions from 0");
   if (request.arrival < last_arrival_)
     fail(fmt::format("an arrival at {} s after one at {} s", request.arrival.count(),
                      last_arrival_.count()),

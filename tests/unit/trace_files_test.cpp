@@ -1,4 +1,6 @@
 // Packed files, our own format, and what a conversion keeps.
+#include <limits>
+
 #include "sim/workload/trace_writer.hpp"
 #include "tests/unit/traces.hpp"
 
@@ -101,9 +103,26 @@ TEST(OwnFormat, AFileWithoutItsEndSaysSo) {
   EXPECT_NE(half.find("requests were used before it)"), std::string::npos) << half;
 }
 
-TEST(OwnFormat, IsSmallerThanTheTextItCameFrom) {
-  const std::string text = long_trace(50'000);
-  EXPECT_LT(written(read_text(text).requests, "kvsim").size(), 2 * text.size());
+TEST(OwnFormat, TwoTracesInOneFileAreNotOne) {
+  const std::string one = written(read_text(long_trace(3)).requests, "kvsim");
+  EXPECT_NE(complaint(one + one).find("more bytes after the end item"), std::string::npos);
+}
+
+TEST(OwnFormat, ImpossibleRequestsAreComplainedOf) {
+  Request good;
+  good.input = Tokens(1);
+  good.output = Tokens(1);
+  good.prompt = {{1, 0, 1}};
+  Request request = good;
+  request.prompt = {{1, 0, std::int64_t{1} << 62}, {2, 0, std::int64_t{1} << 62}};
+  EXPECT_NE(complaint(written({request}, "kvsim")).find("a prompt of 1000000001 tokens"),
+            std::string::npos);
+  request = good;
+  request.arrival = Seconds(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_NE(complaint(written({request}, "kvsim")).find("an arrival at nan s"), std::string::npos);
+  request = good;
+  request.turn = 1;
+  EXPECT_NE(complaint(written({request}, "kvsim")).find("turn 1 of session -1"), std::string::npos);
 }
 
 TEST(MooncakeWriter, WhatItReadItWritesAgainWithTheSameSharing) {

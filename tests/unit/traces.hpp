@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <lz4frame.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <filesystem>
@@ -29,9 +30,10 @@ class TemporaryFile {
   [[nodiscard]] std::string path() const { return path_.string(); }
 
  private:
+  // Tests run as processes side by side, and a test may have several files.
   static std::string unique() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    return test == nullptr ? "none" : std::string(test->test_suite_name()) + "." + test->name();
+    static int count = 0;
+    return fmt::format("{}-{}", getpid(), ++count);
   }
   std::filesystem::path path_;
 };
