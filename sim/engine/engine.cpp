@@ -133,7 +133,8 @@ void Engine::sleep_through(Seconds now) {
   StepShape shape = plans_[0].shape;
   Seconds end = now + duration(shape);
   ends_.push_back(end);
-  bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size();
+  bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size() &&
+               (connector_ == nullptr || !connector_->has_unsent());
   for (std::size_t i = 0; i < planned_; ++i)
     alike = alike && plans_[i].steady() &&
             plans_[i].shape.decode_sequences == shape.decode_sequences;

@@ -41,7 +41,9 @@ class VllmScheduler final : public Scheduler {
     budget_ = limits_.max_batched_tokens;
     preempted_ = false;
     schedule_running(plan);
-    if (!preempted_) admit(plan);
+    // Nobody is admitted beside a preemption; when that leaves nothing to run, the next pass follows
+    // at once.
+    if (!preempted_ || (plan.empty() && decodes_.size() == 0)) admit(plan);
     decodes_.describe(plan.shape);
     if (plan.empty()) return;
     decodes_.advance(plan.finishing);
@@ -232,6 +234,7 @@ class VllmScheduler final : public Scheduler {
     sequence.computed = 0;
     sequence.looked_up = false;
     sequence.state = Sequence::State::kWaiting;
+    if (sequence.first_scheduled < Seconds(0)) sequence.record.hit_tokens = {};
   }
 
   // --- waiting requests ---
@@ -291,7 +294,7 @@ class VllmScheduler final : public Scheduler {
       allocate(sequence, needed);
       sequence.state = Sequence::State::kLoading;
       sequence.load_began = now_;
-      sequence.record.hit_tokens[1] += external.tokens;
+      if (sequence.first_scheduled < Seconds(0)) sequence.record.hit_tokens[1] += external.tokens;
       connector_->load(sequence, hit_blocks, needed);
       return kSkip;
     }
@@ -343,7 +346,9 @@ class VllmScheduler final : public Scheduler {
                 sequence.blocks);
     sequence.hashed = hit_blocks;
     sequence.looked_up = true;
-    sequence.record.hit_tokens[0] += hit_blocks * limits_.block_tokens;
+    // Hits when it comes back after a preemption are not the cache's merit.
+    if (sequence.first_scheduled < Seconds(0))
+      sequence.record.hit_tokens[0] += hit_blocks * limits_.block_tokens;
   }
 
   // --- computing ---

@@ -80,6 +80,7 @@ struct Simulation::State {
   [[nodiscard]] RunFacts facts() const;
   [[nodiscard]] std::vector<ResourceFacts> resources() const;
   [[nodiscard]] CostInputs cost_inputs() const;
+  [[nodiscard]] std::string stuck_engines() const;
 };
 
 Simulation::State::State(const ConfigNode& experiment)
@@ -221,6 +222,18 @@ RunFacts Simulation::State::facts() const {
   return out;
 }
 
+std::string Simulation::State::stuck_engines() const {
+  std::string text;
+  for (const auto& engine : frontend->engines()) {
+    const EngineGauges gauges = engine->gauges(ended_at);
+    if (gauges.running + gauges.waiting == 0) continue;
+    text += fmt::format("; an engine with {} running, {} waiting, {} of {} blocks free",
+                        gauges.running, gauges.waiting, engine->pool().free(),
+                        engine->pool().total());
+  }
+  return text;
+}
+
 Simulation::Simulation(const ConfigNode& experiment)
     : state_(std::make_unique<State>(experiment)) {}
 Simulation::~Simulation() = default;
@@ -250,7 +263,12 @@ void Simulation::run() {
   const RequestCounts& counts = state.recorder.counts();
   const bool cut = state.interrupted || state.config.measure.duration;
   KV_CHECK(cut || (state.driver->finished() && counts.unfinished() == 0),
-           "{} requests sent, {} ended, nothing left to happen", counts.arrived, counts.ended());
+           "{} requests sent, {} ended, nothing left to happen{}", counts.arrived, counts.ended(),
+           state.stuck_engines());
+  for (const auto& engine : state.frontend->engines())
+    KV_CHECK(cut || engine->connector() != nullptr ||
+                 engine->pool().free() == engine->pool().total() - 1,
+             "{} of {} blocks free at the end", engine->pool().free(), engine->pool().total());
 }
 
 Json Simulation::summary() const { return summarise(state_->recorder, state_->facts()); }

@@ -107,18 +107,16 @@ class NativeOffload final : public Connector {
   bool stores_generated() const override { return !prompt_only_; }
 
   void step_begins(std::int64_t done) override {
-    while (!batches_.empty() && batches_.front().step <= done) {
-      Batch batch = std::move(batches_.front());
-      batches_.pop_front();
-      const std::int64_t number = batch.number;
-      const auto blocks = static_cast<std::int64_t>(batch.blocks.size());
-      context_.to_host.submit(job(
-          blocks, [this, batch = std::move(batch), number](Seconds) { stored(batch, number); }));
-    }
+    while (!batches_.empty() && batches_.front().step <= done) send_first();
   }
+
+  bool has_unsent() const override { return !batches_.empty(); }
 
   bool must_flush(std::function<void()> resume) override {
     if (flush_until_ <= stored_batches_) return false;
+    // Blocks that a request has just given up may wait for the step after this one: their content
+    // is complete, and nobody must overwrite it.
+    while (!batches_.empty() && batches_.front().number <= flush_until_) send_first();
     resume_ = std::move(resume);
     return true;
   }
@@ -199,6 +197,16 @@ class NativeOffload final : public Connector {
       batch.blocks.push_back(block);
       pending_[static_cast<std::size_t>(block)] = batch.number;
     }
+  }
+
+  void send_first() {
+    Batch batch = std::move(batches_.front());
+    batches_.pop_front();
+    const auto blocks = static_cast<std::int64_t>(batch.blocks.size());
+    const std::int64_t number = batch.number;
+    context_.to_host.submit(job(blocks, [this, batch = std::move(batch), number](Seconds) {
+      stored(batch, number);
+    }));
   }
 
   void stored(const Batch& batch, std::int64_t number) {

@@ -83,6 +83,8 @@ class Connector {
   [[nodiscard]] virtual bool stores_generated() const = 0;
   // Steps up to number `done` have ended and the next one begins: their stores are sent off now.
   virtual void step_begins(std::int64_t done) = 0;
+  // Stores wait for the end of a step.
+  [[nodiscard]] virtual bool has_unsent() const = 0;
   // The step that begins now may write into blocks that a store still reads: then it must wait, and
   // `resume` is called when it may go on. False = no need to wait.
   [[nodiscard]] virtual bool must_flush(std::function<void()> resume) = 0;
