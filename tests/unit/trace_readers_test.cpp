@@ -142,88 +142,84 @@ TEST(LlmServingSim, ToolCallsAreTurnsThatRepeatTheirHistory) {
   EXPECT_EQ(turn.input, Tokens(150));
 }
 
-// A trace that is wrong, and the whole message.
-struct Bad {
-  const char* what;
-  std::string text;
-  std::string message;
-};
+// The whole message for a bad line 2 after a good one.
+std::string second_line(const std::string& found_and_allowed) {
+  return "trace:2: " + found_and_allowed + " (1 requests were used before it)";
+}
 
-TEST(BadTrace, EveryComplaintIsOneLineWithPlaceAndWhatIsAllowed) {
-  const std::string good = R"({"timestamp": 5, "input_length": 1, "output_length": 1})"
-                           "\n";
-  const std::string azure = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
-  const std::vector<Bad> cases = {
-      {"no format", "hello\n",
-       "trace:1: found \"hello\"; allowed: a trace of the format azure, burstgpt, kvsim, "
-       "llmservingsim, mooncake, vidur"},
-      {"empty", "",
-       "trace:1: found \"\"; allowed: a trace of the format azure, burstgpt, kvsim, "
-       "llmservingsim, mooncake, vidur"},
-      {"not JSON", good + "nonsense\n",
-       "trace:2: found \"nonsense\", which is not JSON; allowed: one JSON object a line (1 "
-       "requests "
-       "were used before it)"},
-      {"cut JSON", good + good.substr(0, 30),
-       "trace:2: found half a line at the end of the file: it is cut off; allowed: one JSON object "
-       "a line (1 requests were used before it)"},
-      {"not an object", good + "[1]\n",
-       "trace:2: found [1]; allowed: a JSON object (1 requests were used before it)"},
-      {"missing key", good + "{\"timestamp\": 6, \"input_length\": 1}\n",
-       "trace:2: found \"output_length\": nothing; allowed: a whole number of at least 1 (1 "
-       "requests "
-       "were used before it)"},
-      {"wrong type",
-       R"({"timestamp": 5, "input_length": "9", "output_length": 1})"
-       "\n",
-       "trace:1: found \"input_length\": \"9\"; allowed: a whole number of at least 1 (0 requests "
-       "were used before it)"},
-      {"no answer",
-       R"({"timestamp": 5, "input_length": 9, "output_length": 0})"
-       "\n",
-       "trace:1: found \"output_length\": 0; allowed: a whole number of at least 1 (0 requests "
-       "were "
-       "used before it)"},
-      {"too many ids",
-       R"({"timestamp": 5, "input_length": 512, "output_length": 1, "hash_ids": [1, 2]})"
-       "\n",
-       "trace:1: found \"hash_ids\": 2 ids for 512 tokens; allowed: one for each 512 tokens (0 "
-       "requests were used before it)"},
-      {"negative id",
-       R"({"timestamp": 5, "input_length": 5, "output_length": 1, "hash_ids": [-1]})"
-       "\n",
-       "trace:1: found \"hash_ids\": -1; allowed: whole numbers of at least 0 (0 requests were "
-       "used "
-       "before it)"},
-      {"unsorted",
-       good + R"({"timestamp": 4, "input_length": 1, "output_length": 1})"
-              "\n",
-       "trace:2: found an arrival at 0.004 s after one at 0.005 s; allowed: arrivals that never "
-       "decrease (1 requests were used before it)"},
-      {"no requests", azure,
-       "trace:1: found no requests; allowed: at least one (0 requests were used before it)"},
-      {"missing column", "TIMESTAMP,ContextTokens\n",
-       "trace:1: found the columns TIMESTAMP, ContextTokens; allowed: a column "
-       "\"GeneratedTokens\""},
-      {"bad time", azure + "yesterday,1,1\n",
-       "trace:2: found \"TIMESTAMP\": \"yesterday\"; allowed: UTC such as 2023-11-16 "
-       "18:15:46.6805900 (0 requests were used before it)"},
-      {"bad number", azure + "2023-11-16 18:15:46,1.5,1\n",
-       "trace:2: found \"ContextTokens\": \"1.5\"; allowed: a whole number of at least 1 (0 "
-       "requests "
-       "were used before it)"},
-      {"cut CSV", azure + "2023-11-16 18:15:46,12,1\n2023-11-16 18:1",
-       "trace:3: found 1 fields at the end of the file: it is cut off; allowed: 3, as in the "
-       "header "
-       "(1 requests were used before it)"},
-      {"too few tokens",
-       R"({"input_toks": 3, "output_toks": 2, "arrival_time_ns": 0, "input_tok_ids": [7]})"
-       "\n",
-       "trace:1: found content of 1 tokens for a prompt of 3; allowed: as many (0 requests were "
-       "used "
-       "before it)"},
+const std::string& good_json() {
+  static const std::string line = R"({"timestamp": 5, "input_length": 1, "output_length": 1})"
+                                  "\n";
+  return line;
+}
+
+TEST(BadTrace, AFileOfNoFormatListsTheFormats) {
+  const std::string allowed =
+      "; allowed: a trace of the format azure, burstgpt, kvsim, llmservingsim, mooncake, vidur";
+  EXPECT_EQ(complaint("hello\n"), "trace:1: found \"hello\"" + allowed);
+  EXPECT_EQ(complaint(""), "trace:1: found \"\"" + allowed);
+}
+
+TEST(BadTrace, ALineThatIsNoObjectSaysSo) {
+  EXPECT_EQ(complaint(good_json() + "nonsense\n"),
+            second_line("found \"nonsense\", which is not JSON; allowed: one JSON object a line"));
+  EXPECT_EQ(complaint(good_json() + good_json().substr(0, 30)),
+            second_line("found half a line at the end of the file: it is cut off; allowed: one "
+                        "JSON object a line"));
+  EXPECT_EQ(complaint(good_json() + "[1]\n"), second_line("found [1]; allowed: a JSON object"));
+}
+
+TEST(BadTrace, AKeyThatIsMissingOrWrongIsNamed) {
+  const auto message = [](const std::string& line) { return complaint(good_json() + line); };
+  EXPECT_EQ(message(R"({"timestamp": 6, "input_length": 1})"),
+            second_line("found \"output_length\": nothing; allowed: a whole number of at least 1"));
+  EXPECT_EQ(message(R"({"timestamp": 5, "input_length": "9", "output_length": 1})"),
+            second_line("found \"input_length\": \"9\"; allowed: a whole number of at least 1"));
+  EXPECT_EQ(message(R"({"timestamp": 5, "input_length": 9, "output_length": 0})"),
+            second_line("found \"output_length\": 0; allowed: a whole number of at least 1"));
+  EXPECT_EQ(
+      message(R"({"timestamp": 5, "input_length": 512, "output_length": 1, "hash_ids": [1, 2]})"),
+      second_line("found \"hash_ids\": 2 ids for 512 tokens; allowed: one for each 512 tokens"));
+  EXPECT_EQ(message(R"({"timestamp": 5, "input_length": 5, "output_length": 1, "hash_ids": [-1]})"),
+            second_line("found \"hash_ids\": -1; allowed: whole numbers of at least 0"));
+}
+
+TEST(BadTrace, ArrivalsThatGoBackAreNamed) {
+  EXPECT_EQ(complaint(good_json() + R"({"timestamp": 4, "input_length": 1, "output_length": 1})"),
+            second_line("found an arrival at 0.004 s after one at 0.005 s; allowed: arrivals that "
+                        "never decrease"));
+}
+
+TEST(BadTrace, LiteralTokensMustBeAsManyAsTheLengthSays) {
+  EXPECT_EQ(complaint(R"({"input_toks": 3, "output_toks": 2, "arrival_time_ns": 0, )"
+                      R"("input_tok_ids": [7]})"),
+            "trace:1: found content of 1 tokens for a prompt of 3; allowed: as many (0 requests "
+            "were used before it)");
+}
+
+TEST(BadTrace, ACsvFieldIsNamedByItsColumn) {
+  const std::string good = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,12,1\n";
+  const auto message = [&](const std::string& line) {
+    std::string text = complaint(good + line);
+    EXPECT_TRUE(text.starts_with("trace:3: found ")) << text;
+    return text.substr(0, text.find(" (1 requests were used before it)"));
   };
-  for (const Bad& bad : cases) EXPECT_EQ(complaint(bad.text), bad.message) << bad.what;
+  EXPECT_EQ(message("yesterday,1,1\n"),
+            "trace:3: found \"TIMESTAMP\": \"yesterday\"; allowed: UTC such as 2023-11-16 "
+            "18:15:46.6805900");
+  EXPECT_EQ(message("2023-11-16 18:15:46,1.5,1\n"),
+            "trace:3: found \"ContextTokens\": \"1.5\"; allowed: a whole number of at least 1");
+  EXPECT_EQ(message("2023-11-16 18:1"),
+            "trace:3: found 1 fields at the end of the file: it is cut off; allowed: 3, as in the "
+            "header");
+}
+
+TEST(BadTrace, ACsvFileNeedsItsColumnsAndARequest) {
+  EXPECT_EQ(complaint("TIMESTAMP,ContextTokens\n"),
+            "trace:1: found the columns TIMESTAMP, ContextTokens; allowed: a column "
+            "\"GeneratedTokens\"");
+  EXPECT_EQ(complaint("TIMESTAMP,ContextTokens,GeneratedTokens\n"),
+            "trace:1: found no requests; allowed: at least one (0 requests were used before it)");
 }
 
 TEST(BadTrace, AFileThatIsNotThereIsNamed) {
