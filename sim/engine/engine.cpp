@@ -37,9 +37,8 @@ void Engine::set_connector(std::unique_ptr<Connector> connector) {
 bool Engine::fits(const Request& request) const {
   const std::int64_t length = request.input.count() + request.output.count();
   if (options_.limits.max_model_len > 0 && length > options_.limits.max_model_len) return false;
-  if (!options_.limits.chunked_prefill &&
-      request.input.count() > options_.limits.max_batched_tokens)
-    return false;
+  // After a preemption the answer so far is computed again, in one step with the prompt.
+  if (!options_.limits.chunked_prefill && length > options_.limits.max_batched_tokens) return false;
   return groups_of(length, options_.limits.block_tokens) <= pool_->total() - 1;  // placeholder
 }
 

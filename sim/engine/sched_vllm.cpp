@@ -209,16 +209,18 @@ class VllmScheduler final : public Scheduler {
   }
 
   void preempt(Sequence& victim, StepPlan& plan) {
+    const auto at = std::find(running_.begin(), running_.end(), &victim);
+    // By priority the victim may already have been planned in this step.
+    const bool planned = static_cast<std::size_t>(at - running_.begin()) < cursor_;
+    if (planned) --cursor_;
+    running_.erase(at);
     if (victim.state == Sequence::State::kDecode) {
       if (std::erase(delayed_, &victim) == 0) decodes_.remove(victim);
+      if (planned) ++budget_;
     } else {
       std::erase(prefills_, &victim);
-      // By priority the victim may already have been planned in this step.
-      if (std::erase(plan.tokens_from_prefill, &victim) > 0) --plan.shape.sampled;
+      if (planned) take_out_chunk(victim, plan);
     }
-    const auto at = std::find(running_.begin(), running_.end(), &victim);
-    if (static_cast<std::size_t>(at - running_.begin()) < cursor_) --cursor_;
-    running_.erase(at);
     publish_hashes(victim, victim.computed / limits_.block_tokens);
     ++victim.record.preemptions;
     victim.last_token = now_;
@@ -227,6 +229,13 @@ class VllmScheduler final : public Scheduler {
     waiting_.push_front(victim);
     preempted_ = true;
     blocked_ = false;
+  }
+
+  void take_out_chunk(Sequence& victim, StepPlan& plan) {
+    count_chunk(plan.shape, victim.chunk_from, victim.computed, -1);
+    budget_ += victim.computed - victim.chunk_from;
+    victim.computed = victim.chunk_from;
+    if (std::erase(plan.tokens_from_prefill, &victim) > 0) --plan.shape.sampled;
   }
 
   void start_over(Sequence& sequence) {
@@ -357,25 +366,31 @@ class VllmScheduler final : public Scheduler {
     const std::int64_t before = sequence.computed;
     const std::int64_t after = before + chunk;
     allocate(sequence, blocks_for(after) - held(sequence));
+    sequence.chunk_from = before;
     sequence.computed = after;
     budget_ -= chunk;
     StepShape& shape = plan.shape;
-    ++shape.prefill_sequences;
-    shape.prefill_tokens += chunk;
-    shape.prefill_context += before;
-    const auto pairs = [](double from, double to) { return (to - from) * (to + from) / 2; };
-    const auto low = static_cast<double>(before);
-    const auto high = static_cast<double>(after);
-    shape.prefill_pairs += pairs(low, high);
-    if (window_ > 0) {
-      const auto edge = std::clamp(static_cast<double>(window_), low, high);
-      shape.prefill_window_pairs += pairs(low, edge) + (high - edge) * static_cast<double>(window_);
-    }
+    count_chunk(shape, before, after, 1);
     publish_hashes(sequence, after / limits_.block_tokens);
     if (after == sequence.known()) {
       ++shape.sampled;
       plan.tokens_from_prefill.push_back(&sequence);
     }
+  }
+
+  // Adds tokens `before` to `after` of a sequence to the shape, or with sign -1 takes them out.
+  void count_chunk(StepShape& shape, std::int64_t before, std::int64_t after, int sign) const {
+    const auto pairs = [](double from, double to) { return (to - from) * (to + from) / 2; };
+    const auto low = static_cast<double>(before);
+    const auto high = static_cast<double>(after);
+    shape.prefill_sequences += sign;
+    shape.prefill_tokens += sign * (after - before);
+    shape.prefill_context += sign * before;
+    shape.prefill_pairs += sign * pairs(low, high);
+    if (window_ == 0) return;
+    const auto edge = std::clamp(static_cast<double>(window_), low, high);
+    shape.prefill_window_pairs +=
+        sign * (pairs(low, edge) + (high - edge) * static_cast<double>(window_));
   }
 
   // Those whose prompt is complete produce a token in this step and decode from the next one on.

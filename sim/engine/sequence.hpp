@@ -29,6 +29,7 @@ struct Sequence : KvSequence {
   // Progress as of planning, not of execution (spec/vllm.md section 1.4).
   std::int64_t computed = 0;  // tokens with KV; for kDecode see DecodeSet::computed
   std::int64_t produced = 0;  // answer tokens in planned steps; for kDecode see DecodeSet
+  std::int64_t chunk_from = 0;  // where its last planned prompt chunk begins
   std::int64_t hashed = 0;    // leading blocks in the prefix cache's table
   std::int64_t lost = 0;      // tokens with KV when it was preempted last
   std::int64_t order = 0;     // admission order: place in the running list

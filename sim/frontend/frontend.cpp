@@ -130,8 +130,14 @@ void Frontend::deliver(Sequence& sequence, Seconds now) {
   engines_[static_cast<std::size_t>(sequence.record.replica)]->submit(sequence);
 }
 
+bool Frontend::has_given_up(const RequestRecord& record, Seconds at) const {
+  return options_.client_timeout > Seconds(0) && at > record.sent + options_.client_timeout;
+}
+
 void Frontend::first_token(Sequence& sequence, Seconds now) {
-  sequence.record.first_token = now + options_.api.cpu_per_output_token;
+  const Seconds at = now + options_.api.cpu_per_output_token;
+  if (has_given_up(sequence.record, at)) return;
+  sequence.record.first_token = at;
   split_time_to_first_token(sequence);
 }
 
@@ -145,7 +151,11 @@ void Frontend::split_time_to_first_token(Sequence& sequence) {
 }
 
 void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
-  finish(sequence, outcome, now + options_.api.cpu_per_output_token);
+  const Seconds at = now + options_.api.cpu_per_output_token;
+  // The engine hears of it at the end of a step, which may bring the whole answer too late.
+  if (outcome == Outcome::kCompleted && has_given_up(sequence.record, at))
+    outcome = Outcome::kTimedOut;
+  finish(sequence, outcome, at);
 }
 
 void Frontend::token_gap(Seconds gap, std::int64_t sequences, Seconds now) {

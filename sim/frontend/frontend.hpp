@@ -76,6 +76,8 @@ class Frontend : public EngineListener {
   void split_time_to_first_token(Sequence& sequence);
   void watch_deadline(Sequence& sequence);
   void give_up(Seconds now);
+  // The client has gone before `at`: it sees nothing of what comes then.
+  [[nodiscard]] bool has_given_up(const RequestRecord& record, Seconds at) const;
 
   World& world_;
   Options options_;
