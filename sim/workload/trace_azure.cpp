@@ -45,6 +45,8 @@ std::optional<std::int64_t> parse_utc(std::string_view text) {
                                          std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day))};
   if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
+  // Nanoseconds since 1970 fit until 2262.
+  if (*year < 1970 || *year > 2200) return std::nullopt;
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   std::int64_t nanoseconds =
       (((days * 24 + *hour) * 60 + *minute) * 60 + *second) * std::int64_t{1'000'000'000};

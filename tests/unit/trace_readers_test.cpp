@@ -88,6 +88,14 @@ TEST(Azure, The2024FormOfATimeIsReadAcrossMidnight) {
   EXPECT_DOUBLE_EQ(requests[1].arrival.count(), 1.5);
 }
 
+TEST(Azure, ATimeThatCannotBeIsRefused) {
+  for (const char* time : {"9123-11-16 18:15:46", "2023-02-30 18:15:46", "2023-11-16 24:00:00",
+                           "2023-11-16 18:15:46+02:00", "-123-11-16 18:15:46"}) {
+    EXPECT_NE(complaint(fmt::format("TIMESTAMP,ContextTokens,GeneratedTokens\n{},1,1\n", time)), "")
+        << time;
+  }
+}
+
 TEST(BurstGpt, RequestsOfASessionAreItsTurns) {
   const auto requests = read_text(example("burstgpt")).requests;
   ASSERT_EQ(requests.size(), 3u);
