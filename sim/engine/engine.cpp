@@ -105,6 +105,7 @@ void Engine::wake(Seconds now) {
 }
 
 void Engine::start_next(Seconds now) {
+  last_tokens_ = now;
   while (planned_ < plans_.size()) {
     scheduler_->plan(plans_[planned_], now);
     if (plans_[planned_].empty()) break;
@@ -112,7 +113,7 @@ void Engine::start_next(Seconds now) {
   }
   if (connector_ != nullptr) {
     connector_->step_begins(steps_ - 1);
-    flushing_ = connector_->must_flush([this] {
+    flushing_ = connector_->must_flush(steps_, [this] {
       flushing_ = false;
       sleep_through(world_.now());
     });
@@ -133,7 +134,7 @@ void Engine::sleep_through(Seconds now) {
   Seconds end = now + duration(shape);
   ends_.push_back(end);
   bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size() &&
-               (connector_ == nullptr || !connector_->has_unsent());
+               (connector_ == nullptr || !connector_->storing());
   for (std::size_t i = 0; i < planned_; ++i)
     alike = alike && plans_[i].steady() &&
             plans_[i].shape.decode_sequences == shape.decode_sequences;
@@ -165,7 +166,9 @@ void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape) {
   busy_ += end - begin;
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
-  if (shape.decode_sequences > 0) listener_.token_gap(end - begin, shape.decode_sequences, end);
+  if (shape.decode_sequences > 0)
+    listener_.token_gap(end - last_tokens_, shape.decode_sequences, end);
+  last_tokens_ = end;
 }
 
 void Engine::finish_step(Seconds now) {

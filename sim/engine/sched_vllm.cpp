@@ -99,9 +99,8 @@ class VllmScheduler final : public Scheduler {
     publish_hashes(sequence, sequence.computed / limits_.block_tokens);
     // A full hit still computes one token, to have something to sample from.
     sequence.computed = std::min(sequence.computed, sequence.known() - 1);
-    // Those that were passed over are looked at first.
     waiting_.remove(sequence);
-    waiting_.push_front(sequence);
+    waiting_.push_loaded(sequence);
     blocked_ = false;
   }
 
@@ -430,7 +429,8 @@ class VllmScheduler final : public Scheduler {
   void allocate(Sequence& sequence, std::int64_t blocks) {
     const auto first = sequence.blocks.size();
     pool_.allocate(blocks, sequence.blocks);
-    if (connector_ != nullptr) connector_->allocated(std::span(sequence.blocks).subspan(first));
+    if (connector_ != nullptr) 
+      connector_->allocated(std::span(sequence.blocks).subspan(first), decodes_.step());
   }
 
   void release(Sequence& sequence) {

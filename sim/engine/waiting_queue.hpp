@@ -19,6 +19,13 @@ class WaitingQueue {
   void push_back(Sequence& sequence) { insert_before(by_priority_ ? place(sequence) : nullptr, sequence); }
   // A preempted request.
   void push_front(Sequence& sequence) { insert_before(by_priority_ ? place(sequence) : front_, sequence); }
+  // A request whose KV has been loaded: those that were passed over are looked at first, in the
+  // order of loading.
+  void push_loaded(Sequence& sequence) {
+    Sequence* at = front_;
+    while (at != nullptr && at->looked_up && at->state == Sequence::State::kWaiting) at = at->next;
+    insert_before(by_priority_ ? place(sequence) : at, sequence);
+  }
   void remove(Sequence& sequence) {
     (sequence.previous != nullptr ? sequence.previous->next : front_) = sequence.next;
     (sequence.next != nullptr ? sequence.next->previous : back_) = sequence.previous;

@@ -99,9 +99,11 @@ class NativeOffload final : public Connector {
     sequence.stored_blocks = last * options_.blocks_per_chunk;
   }
 
-  void allocated(std::span<const BlockId> blocks) override {
+  void allocated(std::span<const BlockId> blocks, std::int64_t step) override {
+    std::int64_t until = 0;
     for (const BlockId block : blocks)
-      flush_until_ = std::max(flush_until_, pending_[static_cast<std::size_t>(block)]);
+      until = std::max(until, pending_[static_cast<std::size_t>(block)]);
+    if (until > stored_batches_) flushes_.push_back({step, until});
   }
 
   bool stores_generated() const override { return !prompt_only_; }
@@ -110,9 +112,11 @@ class NativeOffload final : public Connector {
     while (!batches_.empty() && batches_.front().step <= done) send_first();
   }
 
-  bool has_unsent() const override { return !batches_.empty(); }
+  bool storing() const override { return last_batch_ > stored_batches_; }
 
-  bool must_flush(std::function<void()> resume) override {
+  bool must_flush(std::int64_t step, std::function<void()> resume) override {
+    for (; !flushes_.empty() && flushes_.front().step <= step; flushes_.pop_front())
+      flush_until_ = std::max(flush_until_, flushes_.front().until);
     if (flush_until_ <= stored_batches_) return false;
     // Blocks that a request has just given up may wait for the step after this one: their content
     // is complete, and nobody must overwrite it.
@@ -146,6 +150,10 @@ class NativeOffload final : public Connector {
     std::int64_t step;    // whose results it holds
     std::vector<BlockHash> keys;
     std::vector<BlockId> blocks;
+  };
+  struct Flush {
+    std::int64_t step;   // must not begin before ...
+    std::int64_t until;  // ... this batch is stored
   };
   struct Held {
     std::int64_t until;  // batch
@@ -247,6 +255,7 @@ class NativeOffload final : public Connector {
   std::deque<Batch> batches_;          // planned, not sent
   std::int64_t last_batch_ = 0;
   std::int64_t stored_batches_ = 0;
+  std::deque<Flush> flushes_;  // of steps planned, not begun
   std::int64_t flush_until_ = 0;
   std::function<void()> resume_;
   std::vector<Held> held_;

@@ -77,17 +77,17 @@ class Connector {
   // Step number `step`, which is being planned, completes the sequence's first `full_blocks`
   // blocks.
   virtual void completed(KvSequence& sequence, std::int64_t full_blocks, std::int64_t step) = 0;
-  // These blocks have been handed out for new content.
-  virtual void allocated(std::span<const BlockId> blocks) = 0;
+  // Step number `step`, which is being planned, gives these blocks new content.
+  virtual void allocated(std::span<const BlockId> blocks, std::int64_t step) = 0;
   // Decodes fill blocks too: does anybody want to hear of those?
   [[nodiscard]] virtual bool stores_generated() const = 0;
   // Steps up to number `done` have ended and the next one begins: their stores are sent off now.
   virtual void step_begins(std::int64_t done) = 0;
-  // Stores wait for the end of a step.
-  [[nodiscard]] virtual bool has_unsent() const = 0;
-  // The step that begins now may write into blocks that a store still reads: then it must wait, and
-  // `resume` is called when it may go on. False = no need to wait.
-  [[nodiscard]] virtual bool must_flush(std::function<void()> resume) = 0;
+  // Stores wait for the end of a step or are under way: a step to come may have to wait for them.
+  [[nodiscard]] virtual bool storing() const = 0;
+  // Step number `step` begins now and may write into blocks that a store still reads: then it must
+  // wait, and `resume` is called when it may go on. False = no need to wait.
+  [[nodiscard]] virtual bool must_flush(std::int64_t step, std::function<void()> resume) = 0;
   // The request has ended or was preempted; its blocks are about to be released. True: they must be
   // kept until `release_later` is called (old connector behaviour).
   [[nodiscard]] virtual bool holds(KvSequence& sequence, std::function<void()> release_later) = 0;
