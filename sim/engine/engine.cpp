@@ -154,7 +154,7 @@ void Engine::settle(Seconds until) {
   while (passed_ + 1 < ends_.size() && ends_[passed_] < until) {
     const Seconds boundary = ends_[passed_];
     const StepShape& shape = plans_[0].shape;
-    count_step(step_began_, boundary, shape);
+    count_step(step_began_, boundary, shape, 0);
     if (plans_.size() == 2) plans_[0].shape = plans_[1].shape;
     scheduler_->plan_steady(plans_.back().shape, boundary);
     step_began_ = boundary;
@@ -162,18 +162,19 @@ void Engine::settle(Seconds until) {
   }
 }
 
-void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape) {
+void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape,
+                        std::int32_t wasted) {
   busy_ += end - begin;
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
-  if (shape.decode_sequences > 0)
-    listener_.token_gap(end - last_tokens_, shape.decode_sequences, end);
+  const std::int64_t answering = shape.decode_sequences - wasted;
+  if (answering > 0) listener_.token_gap(end - last_tokens_, answering, end);
   last_tokens_ = end;
 }
 
 void Engine::finish_step(Seconds now) {
   StepPlan& plan = plans_[0];
-  count_step(step_began_, now, plan.shape);
+  count_step(step_began_, now, plan.shape, plan.wasted);
   for (Sequence* sequence : plan.tokens_from_prefill) {
     if (sequence->record.first_token < Seconds(0)) {
       listener_.first_token(*sequence, now);

@@ -103,7 +103,7 @@ class Engine {
   void settle(Seconds until);
   void leave(Sequence& sequence, Outcome outcome, Seconds now);
   [[nodiscard]] Seconds duration(const StepShape& shape) const;
-  void count_step(Seconds begin, Seconds end, const StepShape& shape);
+  void count_step(Seconds begin, Seconds end, const StepShape& shape, std::int32_t wasted);
 
   World& world_;
   Options options_;

@@ -45,11 +45,17 @@ class VllmScheduler final : public Scheduler {
     // at once.
     if (!preempted_ || (plan.empty() && decodes_.size() == 0)) admit(plan);
     decodes_.describe(plan.shape);
+    if (limits_.wasted_last_step) waste(plan);
     if (plan.empty()) return;
     decodes_.advance(plan.finishing);
     for (Sequence* sequence : delayed_) decodes_.add(*sequence);
     delayed_.clear();
     start_decoding(plan);
+    if (!limits_.wasted_last_step) return;
+    for (const Sequence* sequence : plan.finishing) {
+      ++ended_before_;
+      ended_context_ += sequence->computed + 1;
+    }
   }
 
   std::int64_t steady_plans() override {
@@ -359,6 +365,17 @@ class VllmScheduler final : public Scheduler {
       sequence.record.hit_tokens[0] += hit_blocks * limits_.block_tokens;
   }
 
+  // Those that ended in the plan before this one are still in this one.
+  void waste(StepPlan& plan) {
+    plan.wasted = static_cast<std::int32_t>(ended_before_);
+    plan.shape.decode_sequences += plan.wasted;
+    plan.shape.sampled += plan.wasted;
+    plan.shape.decode_context += ended_context_;
+    if (window_ > 0)
+      plan.shape.decode_window_context += std::min(ended_context_, window_ * ended_before_);
+    ended_before_ = ended_context_ = 0;
+  }
+
   // --- computing ---
 
   void compute_chunk(Sequence& sequence, std::int64_t chunk, StepPlan& plan) {
@@ -423,7 +440,11 @@ class VllmScheduler final : public Scheduler {
                   std::span(sequence.hashes).subspan(from, count));
     }
     sequence.hashed = full;
-    if (connector_ != nullptr) connector_->completed(sequence, full, decodes_.step());
+    // A decode completes a block in a step that may be slept through, so it only counts for a
+    // connector that wants generated tokens, whose stores end the run.
+    if (connector_ == nullptr) return;
+    if (sequence.state == Sequence::State::kPrefill || connector_->stores_generated())
+      connector_->completed(sequence, full, decodes_.step());
   }
 
   void allocate(Sequence& sequence, std::int64_t blocks) {
@@ -466,6 +487,8 @@ class VllmScheduler final : public Scheduler {
   std::size_t cursor_ = 0;  // in running_, while it is walked
   Seconds now_{0};
   bool preempted_ = false;
+  std::int64_t ended_before_ = 0;   // in the plan before, when their last step is wasted
+  std::int64_t ended_context_ = 0;  // KV tokens that they read
   bool blocked_ = false;      // nobody waiting can be admitted until something changes
   bool stopped_ = false;      // ... because one of them stopped the queue
 };

@@ -23,23 +23,29 @@ struct EngineLimits {
   bool prefix_caching = true;
   bool reserve_whole_prompt = true;  // admit only if the whole prompt's blocks are free now
   double watermark = 0;              // share of blocks kept free when admitting beside others
+  // Under asynchronous scheduling an answer that ends by itself (a stop token instead of its length
+  // limit) is in one more step, whose token is thrown away.
+  bool wasted_last_step = false;
   bool by_priority = false;          // lowest (priority, arrival) first instead of first come
 };
 
 // One planned step.
 struct StepPlan {
   StepShape shape;
+  std::int32_t wasted = 0;  // of the shape's decodes: those whose token nobody gets
   std::vector<Sequence*> tokens_from_prefill;  // produce a token without having decoded before it
   std::vector<Sequence*> finishing;            // produce their last token
   // Nothing but decodes, none of which ends: plans that follow may be alike.
   [[nodiscard]] bool steady() const {
-    return shape.prefill_sequences == 0 && finishing.empty() && tokens_from_prefill.empty();
+    return shape.prefill_sequences == 0 && finishing.empty() && tokens_from_prefill.empty() &&
+           wasted == 0;
   }
   [[nodiscard]] bool empty() const {
     return shape.prefill_sequences == 0 && shape.decode_sequences == 0;
   }
   void clear() {
     shape = {};
+    wasted = 0;
     tokens_from_prefill.clear();
     finishing.clear();
   }

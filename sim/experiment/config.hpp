@@ -31,6 +31,7 @@ struct EngineConfig {
   bool request_overhead = true;
   bool coalesce_steps = true;
   std::string scheduling_policy = "fcfs";
+  std::string answers_end_by = "length";
   std::string kv_cache_dtype;
   std::string weight_dtype;
 
@@ -64,6 +65,8 @@ struct EngineConfig {
                "API server and tokeniser cost time; false: requests reach the engine at once.");
     f.optional("coalesce_steps", coalesce_steps,
                "Sleep once for runs of equal steps; false changes nothing but speed.");
+    f.choice("answers_end_by", answers_end_by, {"length", "stop"},
+             "stop: by a stop token, which asynchronous scheduling learns a step too late.");
     f.choice("scheduling_policy", scheduling_policy, {"fcfs", "priority"}, "Order of waiting.");
     f.choice("kv_cache_dtype", kv_cache_dtype, {"", "bf16", "fp8"}, "Default: the LLM's.");
     f.choice("weight_dtype", weight_dtype, {"", "bf16", "fp8"}, "Default: as published.");

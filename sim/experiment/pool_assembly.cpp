@@ -1,5 +1,7 @@
 #include "sim/experiment/pool_assembly.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "sim/base/registry.hpp"
@@ -60,8 +62,23 @@ EngineLimits limits_of(const EngineConfig& engine) {
   out.prefix_caching = engine.enable_prefix_caching;
   out.reserve_whole_prompt = *engine.reserve_full_isl;
   out.watermark = engine.watermark;
+  out.wasted_last_step = *engine.async_scheduling && engine.answers_end_by == "stop";
   out.by_priority = engine.scheduling_policy == "priority";
   return out;
+}
+
+// The tiers of all replicas of a node lie in its RAM.
+void check_dram(const ConfigNode& node, const PoolPlan& plan) {
+  if (!plan.config.connector || plan.node.dram == Bytes(0)) return;
+  if (!plan.config.connector->is_object() || !plan.config.connector->contains("cpu_bytes")) return;
+  const std::int64_t here = std::min(plan.config.replicas,
+                                     plan.node.gpus / plan.config.tensor_parallel);
+  const double wanted = plan.config.connector->at("cpu_bytes").get<double>() *
+                        static_cast<double>(here);
+  if (wanted > plan.node.dram.real())
+    node.at("connector").at("cpu_bytes").fail(
+        fmt::format("{:g} bytes for {} replicas of a node", wanted, here),
+        fmt::format("at most the node's {:g}", plan.node.dram.real()));
 }
 
 template <class Profile>
@@ -92,6 +109,8 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
   if (config.tensor_parallel > plan.node.gpus)
     node.fail(std::to_string(config.tensor_parallel) + " GPUs a replica",
               "at most the " + std::to_string(plan.node.gpus) + " of a node");
+
+  check_dram(node, plan);
 
   if (!engine.num_gpu_blocks_override) {
     plan.budget = memory_budget(plan.context.llm, plan.context.gpu, memory_options(plan.config));

@@ -9,9 +9,12 @@
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
 #include "sim/base/sha256.hpp"
+#include "sim/engine/scheduler.hpp"
+#include "sim/experiment/complaints.hpp"
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/experiment/workload_assembly.hpp"
 #include "sim/frontend/load_driver.hpp"
+#include "sim/perf/model_files.hpp"
 #include "sim/perf/price_book.hpp"
 #include "sim/report/summary.hpp"
 
@@ -34,6 +37,24 @@ RouterConfig read_router(const ConfigNode& node, const Json& router) {
   out.view_refresh = Seconds(node.at("router").at("view_refresh_s").number({0, 1e6}));
   out.plugin.erase("view_refresh_s");
   return out;
+}
+
+std::string place_of(const ConfigNode& node) { return node.file() + ": " + node.path(); }
+
+// The name of a profile, or the path of its file: relative to the experiment's. Fails at `key` when
+// there is neither.
+void find_profile(const ConfigNode& section, const char* key, const char* kind, std::string& name) {
+  if (!section.has(key)) return;
+  const ConfigNode node = section.at(key);
+  if (name.ends_with(".json")) name = node.resolve_path(name);
+  named_by(place_of(node), [&] { return load_json(find_model(kind, name)); });
+}
+
+// A scheduler has no options yet, so its name is all there is to it.
+void find_scheduler(const ConfigNode& pool, EngineConfig& engine) {
+  if (!pool.has("engine") || !pool.at("engine").has("scheduler")) return;
+  const ConfigNode node = pool.at("engine").at("scheduler");
+  engine.scheduler = Registry<Scheduler>::instance().find(node).resolve(node)["kind"];
 }
 
 Recorder make_recorder(const ExperimentConfig& config) {
@@ -63,6 +84,7 @@ struct Simulation::State {
   // The world; after run() only read.
   Recorder recorder;
   std::unique_ptr<RequestSource> source;
+  std::optional<std::int64_t> total_requests;
   World world;
   std::unique_ptr<HostLinks> links;
   std::unique_ptr<Frontend> frontend;
@@ -91,6 +113,8 @@ Simulation::State::State(const ConfigNode& experiment)
   read();
   resolve();
   build();
+  // Last, because it may take a while and the rest is quickly told.
+  total_requests = count_requests(node, load, provenance.seed);
 }
 
 void Simulation::State::read() {
@@ -99,12 +123,20 @@ void Simulation::State::read() {
     node.at("pools").fail(fmt::format("{} pools", config.pools.size()), "one pool");
   if (config.nodes.empty()) config.nodes.emplace_back();
   router = read_router(node, config.router);
-  pool = plan_pool(node.at("pools").at(std::size_t{0}), config.pools.front(), config.nodes);
+  const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
+  find_profile(pool_node, "llm", "llm", config.pools.front().llm);
+  find_profile(pool_node, "gpu", "gpu", config.pools.front().gpu);
+  find_scheduler(pool_node, config.pools.front().engine);
+  pool = named_by(place_of(pool_node),
+                  [&] { return plan_pool(pool_node, config.pools.front(), config.nodes); });
   load = read_load(node, config.load);
-  source = make_source(node, load, static_cast<std::uint64_t>(config.seed));
-  prices = load_prices(config.cost.prices);
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  source = make_source(node, load, seed);
+  if (node.has("cost")) find_profile(node.at("cost"), "prices", "prices", config.cost.prices);
+  prices = named_by(node.file(), [&] { return load_prices(config.cost.prices); });
   if (!config.cost.gpu_usd_per_hour)
-    config.cost.gpu_usd_per_hour = prices.gpu(pool.context.gpu.name).usd_per_hour;
+    config.cost.gpu_usd_per_hour = named_by(
+        node.file() + ": /cost", [&] { return prices.gpu(pool.context.gpu.name).usd_per_hour; });
 }
 
 void Simulation::State::resolve() {
@@ -138,8 +170,10 @@ void Simulation::State::build() {
   context.seed = provenance.seed;
   const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
   for (std::int64_t i = 0; i < pool.config.replicas; ++i) {
-    frontend->add_engine(make_engine(world, pool_node, pool, static_cast<std::size_t>(i),
-                                     links.get(), *frontend));
+    frontend->add_engine(named_by(place_of(pool_node), [&] {
+      return make_engine(world, pool_node, pool, static_cast<std::size_t>(i), links.get(),
+                         *frontend);
+    }));
     context.kv_blocks.push_back(frontend->engines().back()->pool().total());
   }
   if (const Connector* connector = frontend->engines().front()->connector())
@@ -151,8 +185,8 @@ void Simulation::State::build() {
   clients.think = load.think();
   driver = std::make_unique<LoadDriver>(world, clients, *source, *frontend);
   if (config.measure.duration) {
-    end_of_window = std::make_unique<Timer>(world, Priority::kClient,
-                                            call<&State::close_window>(), this);
+    end_of_window =
+        std::make_unique<Timer>(world, Priority::kClient, call<&State::close_window>(), this);
     end_of_window->set(config.measure.warmup + *config.measure.duration);
   }
 }
@@ -184,8 +218,8 @@ CostInputs Simulation::State::cost_inputs() const {
   const double dram_gb = frontend->engines().front()->connector() == nullptr
                              ? 0
                              : pool.config.connector->value("cpu_bytes", 0.0) / 1e9;
-  inputs.dram_gb = {{dram_gb * static_cast<double>(pool.config.replicas),
-                     prices.dram_usd_per_gb_hour.value}};
+  inputs.dram_gb = {
+      {dram_gb * static_cast<double>(pool.config.replicas), prices.dram_usd_per_gb_hour.value}};
   if (!prices.power_included) {
     inputs.power_w = gpus * pool.context.gpu.peaks.power_w * prices.power_share.value;
     inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;
@@ -227,9 +261,9 @@ std::string Simulation::State::stuck_engines() const {
   for (const auto& engine : frontend->engines()) {
     const EngineGauges gauges = engine->gauges(ended_at);
     if (gauges.running + gauges.waiting == 0) continue;
-    text += fmt::format("; an engine with {} running, {} waiting, {} of {} blocks free",
-                        gauges.running, gauges.waiting, engine->pool().free(),
-                        engine->pool().total());
+    text +=
+        fmt::format("; an engine with {} running, {} waiting, {} of {} blocks free", gauges.running,
+                    gauges.waiting, engine->pool().free(), engine->pool().total());
   }
   return text;
 }
@@ -242,9 +276,7 @@ const Json& Simulation::resolved() const { return state_->resolved; }
 const std::string& Simulation::name() const { return state_->config.name; }
 const RunProvenance& Simulation::provenance() const { return state_->provenance; }
 const std::vector<std::string>& Simulation::tiers() const { return state_->tiers; }
-std::optional<std::int64_t> Simulation::total_requests() const {
-  return known_requests(state_->node);
-}
+std::optional<std::int64_t> Simulation::total_requests() const { return state_->total_requests; }
 void Simulation::add_sink(RequestSink& sink) { state_->recorder.add_sink(sink); }
 void Simulation::set_watch(std::function<bool(std::int64_t)> watch) {
   state_->watch = std::move(watch);

@@ -27,14 +27,18 @@ struct LoadConfig {
   }
 };
 
-// A "workload" section: opens the trace or starts the generator. Arrivals are the trace's own, or 0.
+// A "workload" section: opens the trace or starts the generator. Arrivals are the trace's own, or
+// 0.
 std::unique_ptr<RequestSource> open_workload(const ConfigNode& workload, std::uint64_t seed);
 LoadConfig read_load(const ConfigNode& experiment, const Json& load);
 // The workload with the load's arrivals. `experiment` is the root node.
 std::unique_ptr<RequestSource> make_source(const ConfigNode& experiment, const LoadConfig& load,
                                            std::uint64_t seed);
-// How many requests there will be, when the configuration says so.
-std::optional<std::int64_t> known_requests(const ConfigNode& experiment);
+// How many requests there will be, when the configuration says so. A trace is read to its end, or
+// as far as the load needs it, so that a bad line is found before simulated time starts (throws
+// TraceError); a generator is not run.
+std::optional<std::int64_t> count_requests(const ConfigNode& experiment, const LoadConfig& load,
+                                           std::uint64_t seed);
 // The "workload" section with defaults filled in.
 Json resolve_workload(const ConfigNode& experiment);
 Json workload_schema();

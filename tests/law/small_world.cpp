@@ -38,6 +38,7 @@ Json engine(Rng& rng) {
   out["enable_prefix_caching"] = rng.below(5) != 0;
   out["request_overhead"] = rng.below(3) != 0;
   out["scheduling_policy"] = pick<const char*>(rng, {"fcfs", "fcfs", "priority"});
+  out["answers_end_by"] = pick<const char*>(rng, {"length", "stop"});
   if (rng.below(3) == 0) out["long_prefill_token_threshold"] = 48;
   if (rng.below(4) == 0) out["watermark"] = 0.05;
   out["version"] = pick<const char*>(rng, {"0.11", "0.15"});
