@@ -11,6 +11,7 @@
 #include "sim/kv/eviction.hpp"
 #include "sim/perf/model_files.hpp"
 #include "sim/perf/step_time.hpp"
+#include "sim/workload/trace_format.hpp"
 
 namespace kvsim {
 
@@ -29,6 +30,7 @@ void list_everything() {
   list_plugins<Connector>();
   list_plugins<Eviction>();
   list_plugins<StepTime>();
+  list_plugins<TraceFormat>();
   for (const char* kind : {"llm", "gpu", "engine", "prices"})
     fmt::print("models/{}:\n  {}\n", kind, join_names(model_names(kind)));
 }

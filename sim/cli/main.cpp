@@ -2,12 +2,19 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <new>
+#include <string>
 
 #include "sim/base/check.hpp"
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
 
 namespace {
+
+int complain(const std::string& what, int code) {
+  fmt::print(stderr, "kvsim: {}\n", what);
+  return code;
+}
 
 int run(int argc, char** argv) {
   CLI::App app{"Simulates LLM serving clusters whose KV cache spills below GPU memory."};
@@ -26,14 +33,14 @@ int run(int argc, char** argv) {
   } catch (const CLI::RuntimeError& error) {
     return error.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kvsim::kExitOk : kvsim::kExitUser;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::string unknown;
+    for (const std::string& argument : app.remaining(/*recurse=*/true))
+      unknown += fmt::format("found \"{}\"; ", argument);
+    return complain(fmt::format("{}{} (--help tells what is allowed)", unknown, error.what()),
+                    kvsim::kExitUser);
   }
   return kvsim::kExitOk;
-}
-
-int complain(const char* what, int code) {
-  fmt::print(stderr, "kvsim: {}\n", what);
-  return code;
 }
 
 }  // namespace
@@ -49,7 +56,9 @@ int main(int argc, char** argv) {
     return complain(error.what(), kvsim::kExitEnvironment);
   } catch (const kvsim::CheckFailure& error) {
     return complain(error.what(), kvsim::kExitBug);
+  } catch (const std::bad_alloc&) {
+    return complain("this machine has too little memory for that", kvsim::kExitEnvironment);
   } catch (const std::exception& error) {
-    return complain(fmt::format("internal error: {}", error.what()).c_str(), kvsim::kExitBug);
+    return complain(fmt::format("internal error: {}", error.what()), kvsim::kExitBug);
   }
 }

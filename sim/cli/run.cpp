@@ -1,11 +1,13 @@
 // kvsim run EXPERIMENT.json [--set /path=value]... [-o DIR] [--outputs LIST]
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
@@ -30,21 +32,26 @@ struct RunArguments {
   bool quiet = false;
 };
 
-std::atomic<bool> interrupted{false};
-void on_interrupt(int) { interrupted = true; }
+std::atomic<int> interrupted{0};  // the signal
+void on_interrupt(int signal) { interrupted = signal; }
 
 void check_outputs(const std::vector<std::string>& outputs) {
   static const std::vector<std::string> known = {"summary", "requests", "result"};
   for (const std::string& output : outputs)
     if (std::find(known.begin(), known.end(), output) == known.end())
-      throw ConfigError(fmt::format("--outputs: found \"{}\"; allowed: {}", output,
-                                    join_names(known)));
+      throw ConfigError(
+          fmt::format("--outputs: found \"{}\"; allowed: {}", output, join_names(known)));
+}
+
+bool wants(const RunArguments& arguments, const char* output) {
+  const auto& outputs = arguments.outputs;
+  return std::find(outputs.begin(), outputs.end(), output) != outputs.end();
 }
 
 std::string folder_of(const RunArguments& arguments, const Simulation& simulation) {
   if (!arguments.folder.empty()) return arguments.folder;
-  const std::string name = simulation.name().empty() ? fs::path(arguments.file).stem().string()
-                                                     : simulation.name();
+  const std::string name =
+      simulation.name().empty() ? fs::path(arguments.file).stem().string() : simulation.name();
   return (fs::path("results") / name).string();
 }
 
@@ -52,15 +59,13 @@ std::vector<std::unique_ptr<RequestSink>> open_sinks(const RunArguments& argumen
                                                      const Simulation& simulation,
                                                      const fs::path& folder) {
   std::vector<std::unique_ptr<RequestSink>> sinks;
-  for (const std::string& output : arguments.outputs) {
-    if (output == "requests")
-      sinks.push_back(std::make_unique<RequestsCsv>((folder / "requests.csv").string(),
-                                                    simulation.tiers()));
-    if (output == "result")
-      sinks.push_back(std::make_unique<ResultPb>((folder / "result.pb").string(),
-                                                 simulation.provenance(), simulation.tiers(),
-                                                 simulation.resolved()));
-  }
+  if (wants(arguments, "requests"))
+    sinks.push_back(
+        std::make_unique<RequestsCsv>((folder / "requests.csv").string(), simulation.tiers()));
+  if (wants(arguments, "result"))
+    sinks.push_back(std::make_unique<ResultPb>((folder / "result.pb").string(),
+                                               simulation.provenance(), simulation.tiers(),
+                                               simulation.resolved()));
   return sinks;
 }
 
@@ -70,15 +75,18 @@ void run_command(const RunArguments& arguments) {
   const auto simulation_pointer = std::make_unique<Simulation>(ConfigNode(json, arguments.file));
   Simulation& simulation = *simulation_pointer;
   const fs::path folder = folder_of(arguments, simulation);
+  std::signal(SIGINT, on_interrupt);  // from here on there are files to finish
+  std::signal(SIGTERM, on_interrupt);
+  // All files are opened before the run: a folder that cannot be written to is told at once.
   const auto sinks = open_sinks(arguments, simulation, folder);
+  std::optional<OutputFile> summary_file;
+  if (wants(arguments, "summary")) summary_file.emplace((folder / "summary.json").string());
   for (const auto& sink : sinks) simulation.add_sink(*sink);
 
   Progress progress = terminal_progress("requests", simulation.total_requests(), arguments.quiet);
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
   simulation.set_watch([&](std::int64_t ended) {
     progress.update(ended);
-    return interrupted.load();
+    return interrupted != 0;
   });
   const auto began = std::chrono::steady_clock::now();
   simulation.run();
@@ -87,16 +95,16 @@ void run_command(const RunArguments& arguments) {
   progress.finish(summary["requests"]["arrived"].get<std::int64_t>());
 
   for (const auto& sink : sinks) sink->close(summary);
-  for (const std::string& output : arguments.outputs)
-    if (output == "summary") {
-      write_json_file((folder / "summary.json").string(), summary);
-      write_json_file((folder / "run.json").string(),  // wall time stays out of results
-                      {{"wall_s", wall.count()}, {"experiment", simulation.resolved()}});
-    }
+  if (summary_file) {
+    summary_file->write(summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    summary_file->commit();
+    write_json_file((folder / "run.json").string(),  // wall time stays out of results
+                    {{"wall_s", wall.count()}, {"experiment", simulation.resolved()}});
+  }
   if (!arguments.quiet) {
     fmt::print("{}\nresults: {}\n", summary_table(summary), folder.string());
   }
-  if (interrupted) throw CLI::RuntimeError(128 + SIGINT);
+  if (summary.contains("incomplete")) throw CLI::RuntimeError(128 + interrupted);
 }
 
 }  // namespace
