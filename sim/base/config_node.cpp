@@ -14,9 +14,12 @@ namespace {
 std::string escape_pointer(const std::string& key) {
   std::string out;
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }
@@ -97,8 +100,9 @@ Json parse_json(const std::string& text, const std::string& name) {
       column = text[i] == '\n' ? 1 : column + 1;
       if (text[i] == '\n') ++line;
     }
-    throw ConfigError(fmt::format("{}:{}:{}: found text that is not JSON; allowed: JSON (// comments too)",
-                                  name, line, column));
+    throw ConfigError(
+        fmt::format("{}:{}:{}: found text that is not JSON; allowed: JSON (// comments too)", name,
+                    line, column));
   }
 }
 

@@ -25,7 +25,9 @@ class ConfigNode {
   [[nodiscard]] const std::string& file() const { return file_; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  [[nodiscard]] bool has(const char* key) const { return value_->is_object() && value_->contains(key); }
+  [[nodiscard]] bool has(const char* key) const {
+    return value_->is_object() && value_->contains(key);
+  }
   [[nodiscard]] ConfigNode at(const std::string& key) const;
   [[nodiscard]] ConfigNode at(std::size_t index) const;
 

@@ -31,7 +31,8 @@ void FieldReader::path(const char* name, std::string& member, const char* help) 
 void FieldReader::finish() const {
   for (const auto& item : node_.json().items()) {
     if (std::find(known_.begin(), known_.end(), item.key()) != known_.end()) continue;
-    node_.at(item.key()).fail(fmt::format("the unknown key \"{}\"", item.key()), join_names(known_));
+    node_.at(item.key())
+        .fail(fmt::format("the unknown key \"{}\"", item.key()), join_names(known_));
   }
 }
 

@@ -12,8 +12,9 @@
 // Three visitors use that description: FieldReader (strict: unknown keys are errors that list the
 // known ones), FieldEcho (the resolved configuration) and FieldSchema (JSON Schema with the help
 // text). The value a member holds before reading is its default. Members may be bool, integers,
-// double, std::string, quantities, std::vector, std::optional, Json (kept as given), or structs with
-// fields(). `f.choice` takes a string out of a list; `f.path` a file relative to the configuration.
+// double, std::string, quantities, std::vector, std::optional, Json (kept as given), or structs
+// with fields(). `f.choice` takes a string out of a list; `f.path` a file relative to the
+// configuration.
 #pragma once
 
 #include <concepts>
@@ -40,7 +41,9 @@ class FieldEcho;
 class FieldSchema;
 
 template <class T>
-concept HasFields = requires(T t, FieldReader& f) { t.fields(f); };
+concept HasFields = requires(T t, FieldReader& f) {
+  t.fields(f);
+};
 
 template <class T>
 struct IsVector : std::false_type {};

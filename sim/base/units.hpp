@@ -25,8 +25,12 @@ class Quantity {
   friend constexpr Quantity operator+(Quantity a, Quantity b) { return a += b; }
   friend constexpr Quantity operator-(Quantity a, Quantity b) { return a -= b; }
   friend constexpr Quantity operator-(Quantity a) { return Quantity(-a.value_); }
-  friend constexpr Quantity operator*(Quantity a, Rep factor) { return Quantity(a.value_ * factor); }
-  friend constexpr Quantity operator*(Rep factor, Quantity a) { return Quantity(a.value_ * factor); }
+  friend constexpr Quantity operator*(Quantity a, Rep factor) {
+    return Quantity(a.value_ * factor);
+  }
+  friend constexpr Quantity operator*(Rep factor, Quantity a) {
+    return Quantity(a.value_ * factor);
+  }
   friend constexpr Quantity operator/(Quantity a, Rep divisor) {
     return Quantity(a.value_ / divisor);
   }
@@ -50,6 +54,8 @@ constexpr Seconds operator/(Bytes bytes, Bandwidth width) {
 }
 
 // How many groups of `size` cover n: rounds up. Both non-negative, size > 0.
-constexpr std::int64_t groups_of(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
+constexpr std::int64_t groups_of(std::int64_t n, std::int64_t size) {
+  return (n + size - 1) / size;
+}
 
 }  // namespace kvsim

@@ -67,8 +67,7 @@ void Lane::start_next(Seconds now) {
 void Lane::move_bytes(Seconds) {
   if (duplex_ != nullptr) duplex_->begin(direction_);
   const Job& job = jobs_.front();
-  const Bandwidth limit =
-      job.rate_limit > Bandwidth(0) ? job.rate_limit : Bandwidth(kUnlimited);
+  const Bandwidth limit = job.rate_limit > Bandwidth(0) ? job.rate_limit : Bandwidth(kUnlimited);
   if (limit != limit_) world_.set_bandwidth(limiter_, limit_ = limit);
   world_.transfer(path_, job.bytes, [this](Seconds now) { finish(now); });
 }

@@ -18,9 +18,9 @@ namespace kvsim {
 // What a resource has done so far, for the summary.
 struct ResourceUse {
   std::string name;
-  std::string kind;      // "pcie", "cpu", "gpu", ...
+  std::string kind;  // "pcie", "cpu", "gpu", ...
   std::int32_t servers = 1;
-  Seconds busy{0};       // summed over servers
+  Seconds busy{0};  // summed over servers
   Bytes bytes{0};
 };
 

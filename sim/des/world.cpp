@@ -1,9 +1,8 @@
 #include "sim/des/world.hpp"
 
+#include <algorithm>
 #include <simgrid/kernel/Timer.hpp>
 #include <simgrid/s4u.hpp>
-
-#include <algorithm>
 #include <unordered_map>
 
 #include "sim/base/check.hpp"

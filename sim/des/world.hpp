@@ -25,10 +25,10 @@ class World;
 
 // What happens first among events of one instant.
 enum class Priority : std::uint8_t {
-  kObserve = 0,   // looks at the state before this instant: metric scrapes
-  kDeliver = 1,   // transfers and messages arrive
-  kClient = 2,    // clients and front ends act
-  kEngine = 3,    // engine steps end and begin
+  kObserve = 0,  // looks at the state before this instant: metric scrapes
+  kDeliver = 1,  // transfers and messages arrive
+  kClient = 2,   // clients and front ends act
+  kEngine = 3,   // engine steps end and begin
 };
 
 // A wake-up that its owner moves or cancels. Calls back at most once per set().
@@ -93,7 +93,8 @@ class World {
   [[nodiscard]] Seconds now() const { return now_; }
 
   // Starts moving bytes over the path now; `done` is called when the last one has arrived.
-  // bytes > 0. (SimGrid 3.32 ignores rates of such transfers: to cap one, give it a link of its own.)
+  // bytes > 0. (SimGrid 3.32 ignores rates of such transfers: to cap one, give it a link of its
+  // own.)
   void transfer(PathId path, Bytes bytes, Done done);
   // Changes a link's capacity from now on, transfers under way included.
   void set_bandwidth(LinkId link, Bandwidth bandwidth);

@@ -22,7 +22,8 @@ class DecodeSet {
   [[nodiscard]] std::int64_t size() const { return size_; }
   [[nodiscard]] std::int64_t context() const { return context_; }
 
-  // Enters with `sequence.computed` tokens in the KV cache, decoding from the next step on. O(log n).
+  // Enters with `sequence.computed` tokens in the KV cache, decoding from the next step on. O(log
+  // n).
   void add(Sequence& sequence);
   // Leaves; computed and produced are written back as of the next step. O(1).
   void remove(Sequence& sequence);

@@ -28,8 +28,7 @@ Engine::~Engine() = default;
 
 void Engine::set_connector(std::unique_ptr<Connector> connector) {
   connector_ = std::move(connector);
-  const Scheduler::Context context{options_.limits, *pool_, connector_.get(),
-                                   step_time_->window()};
+  const Scheduler::Context context{options_.limits, *pool_, connector_.get(), step_time_->window()};
   const Json kind = options_.scheduler;
   scheduler_ = Registry<Scheduler>::instance().make(ConfigNode(kind, "engine"), context);
 }
@@ -136,8 +135,8 @@ void Engine::sleep_through(Seconds now) {
   bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size() &&
                (connector_ == nullptr || !connector_->storing());
   for (std::size_t i = 0; i < planned_; ++i)
-    alike = alike && plans_[i].steady() &&
-            plans_[i].shape.decode_sequences == shape.decode_sequences;
+    alike =
+        alike && plans_[i].steady() && plans_[i].shape.decode_sequences == shape.decode_sequences;
   if (alike) {
     const std::int64_t plans = scheduler_->steady_plans();
     for (std::int64_t i = 0; i < plans; ++i) {
@@ -162,8 +161,7 @@ void Engine::settle(Seconds until) {
   }
 }
 
-void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape,
-                        std::int32_t wasted) {
+void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape, std::int32_t wasted) {
   busy_ += end - begin;
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
@@ -193,8 +191,8 @@ void Engine::finish_step(Seconds now) {
 void Engine::take_in(Seconds now, bool idle) {
   if (inbox_.empty()) return;
   taken_.clear();
-  const auto later = std::stable_partition(
-      inbox_.begin(), inbox_.end(), [&](const Message& m) { return m.at < now || idle; });
+  const auto later = std::stable_partition(inbox_.begin(), inbox_.end(),
+                                           [&](const Message& m) { return m.at < now || idle; });
   taken_.assign(inbox_.begin(), later);
   inbox_.erase(inbox_.begin(), later);
   for (std::size_t i = 0; i < taken_.size(); ++i) {

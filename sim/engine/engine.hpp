@@ -47,7 +47,7 @@ class Engine {
   struct Options {
     EngineLimits limits;
     bool async_scheduling = true;
-    bool coalesce = true;  // false: one sleep a step (for the differential test)
+    bool coalesce = true;        // false: one sleep a step (for the differential test)
     std::int64_t kv_blocks = 2;  // in HBM, with vLLM's placeholder block
     bool unhashed_to_front = true;
     std::string scheduler = "vllm";
@@ -93,9 +93,9 @@ class Engine {
   };
 
   void receive(Message message);
-  void wake(Seconds now);                 // the timer: a boundary, or an idle engine starts
-  void finish_step(Seconds now);          // results of the step that ends at this boundary
-  void take_in(Seconds now, bool idle);   // messages from strictly before, all when idle
+  void wake(Seconds now);                // the timer: a boundary, or an idle engine starts
+  void finish_step(Seconds now);         // results of the step that ends at this boundary
+  void take_in(Seconds now, bool idle);  // messages from strictly before, all when idle
   void start_next(Seconds now);
   void begin_execution(Seconds now);
   void sleep_through(Seconds now);
@@ -128,7 +128,7 @@ class Engine {
   std::size_t passed_ = 0;
   Seconds step_began_{0};
   Seconds last_tokens_{0};  // when decodes got theirs: before step_began_ when it had to wait
-  StepShape current_;  // shape of the step after boundary passed_ - 1
+  StepShape current_;       // shape of the step after boundary passed_ - 1
 
   Seconds busy_{0};
   std::int64_t steps_ = 0;

@@ -41,8 +41,8 @@ class VllmScheduler final : public Scheduler {
     budget_ = limits_.max_batched_tokens;
     preempted_ = false;
     schedule_running(plan);
-    // Nobody is admitted beside a preemption; when that leaves nothing to run, the next pass follows
-    // at once.
+    // Nobody is admitted beside a preemption; when that leaves nothing to run, the next pass
+    // follows at once.
     if (!preempted_ || (plan.empty() && decodes_.size() == 0)) admit(plan);
     decodes_.describe(plan.shape);
     if (limits_.wasted_last_step) waste(plan);
@@ -128,8 +128,7 @@ class VllmScheduler final : public Scheduler {
   }
   std::int64_t chunk_of(const Sequence& sequence, std::int64_t budget) const {
     std::int64_t chunk = sequence.known() - sequence.computed;
-    if (limits_.long_prefill_threshold > 0)
-      chunk = std::min(chunk, limits_.long_prefill_threshold);
+    if (limits_.long_prefill_threshold > 0) chunk = std::min(chunk, limits_.long_prefill_threshold);
     return std::min(chunk, budget);
   }
 
@@ -165,8 +164,8 @@ class VllmScheduler final : public Scheduler {
       Sequence& sequence = *running_[cursor_];
       if (sequence.state == Sequence::State::kCompleting) continue;
       const bool decoding = sequence.state == Sequence::State::kDecode;
-      const std::int64_t chunk = decoding ? std::min<std::int64_t>(1, budget_)
-                                          : chunk_of(sequence, budget_);
+      const std::int64_t chunk =
+          decoding ? std::min<std::int64_t>(1, budget_) : chunk_of(sequence, budget_);
       if (chunk == 0) {
         if (decoding) delay(sequence);
         continue;
@@ -349,7 +348,8 @@ class VllmScheduler final : public Scheduler {
     if (!running_.empty())
       free -= static_cast<std::int64_t>(limits_.watermark * static_cast<double>(pool_.total()));
     if (loads)  // a load must leave room for what prompts in progress still need
-      for (const Sequence* prefill : prefills_) free -= blocks_for(prefill->known()) - held(*prefill);
+      for (const Sequence* prefill : prefills_)
+        free -= blocks_for(prefill->known()) - held(*prefill);
     if (limits_.reserve_whole_prompt)
       needed = std::max(needed, blocks_for(sequence.known()) - hit_blocks);
     return needed <= free;
@@ -450,7 +450,7 @@ class VllmScheduler final : public Scheduler {
   void allocate(Sequence& sequence, std::int64_t blocks) {
     const auto first = sequence.blocks.size();
     pool_.allocate(blocks, sequence.blocks);
-    if (connector_ != nullptr) 
+    if (connector_ != nullptr)
       connector_->allocated(std::span(sequence.blocks).subspan(first), decodes_.step());
   }
 
@@ -489,11 +489,12 @@ class VllmScheduler final : public Scheduler {
   bool preempted_ = false;
   std::int64_t ended_before_ = 0;   // in the plan before, when their last step is wasted
   std::int64_t ended_context_ = 0;  // KV tokens that they read
-  bool blocked_ = false;      // nobody waiting can be admitted until something changes
-  bool stopped_ = false;      // ... because one of them stopped the queue
+  bool blocked_ = false;            // nobody waiting can be admitted until something changes
+  bool stopped_ = false;            // ... because one of them stopped the queue
 };
 
-const Register<Scheduler, VllmScheduler> kRegistered("vllm", "vLLM V1: running first, then waiting");
+const Register<Scheduler, VllmScheduler> kRegistered("vllm",
+                                                     "vLLM V1: running first, then waiting");
 
 }  // namespace
 }  // namespace kvsim

@@ -26,7 +26,7 @@ struct EngineLimits {
   // Under asynchronous scheduling an answer that ends by itself (a stop token instead of its length
   // limit) is in one more step, whose token is thrown away.
   bool wasted_last_step = false;
-  bool by_priority = false;          // lowest (priority, arrival) first instead of first come
+  bool by_priority = false;  // lowest (priority, arrival) first instead of first come
 };
 
 // One planned step.

@@ -27,24 +27,24 @@ struct Sequence : KvSequence {
   Outcome abort_outcome = Outcome::kTimedOut;
 
   // Progress as of planning, not of execution (spec/vllm.md section 1.4).
-  std::int64_t computed = 0;  // tokens with KV; for kDecode see DecodeSet::computed
-  std::int64_t produced = 0;  // answer tokens in planned steps; for kDecode see DecodeSet
+  std::int64_t computed = 0;    // tokens with KV; for kDecode see DecodeSet::computed
+  std::int64_t produced = 0;    // answer tokens in planned steps; for kDecode see DecodeSet
   std::int64_t chunk_from = 0;  // where its last planned prompt chunk begins
-  std::int64_t hashed = 0;    // leading blocks in the prefix cache's table
-  std::int64_t lost = 0;      // tokens with KV when it was preempted last
-  std::int64_t order = 0;     // admission order: place in the running list
+  std::int64_t hashed = 0;      // leading blocks in the prefix cache's table
+  std::int64_t lost = 0;        // tokens with KV when it was preempted last
+  std::int64_t order = 0;       // admission order: place in the running list
 
   // Decode bookkeeping: token computed in step s is s + shift.
   std::int64_t shift = 0;
   std::int32_t bucket_slot = -1;
-  std::int32_t below_slot = -1;   // in the list of those shorter than the sliding window
-  std::uint32_t epoch = 0;        // outdates entries of the finish heap
+  std::int32_t below_slot = -1;  // in the list of those shorter than the sliding window
+  std::uint32_t epoch = 0;       // outdates entries of the finish heap
 
   // Waiting list links.
   Sequence* previous = nullptr;
   Sequence* next = nullptr;
 
-  Seconds received{-1};         // by the engine
+  Seconds received{-1};  // by the engine
   Seconds first_scheduled{-1};
   Seconds last_token{-1};
   Seconds load_began{-1};

@@ -16,9 +16,13 @@ class WaitingQueue {
   [[nodiscard]] std::int64_t size() const { return size_; }
 
   // A new request. O(1), by priority O(size).
-  void push_back(Sequence& sequence) { insert_before(by_priority_ ? place(sequence) : nullptr, sequence); }
+  void push_back(Sequence& sequence) {
+    insert_before(by_priority_ ? place(sequence) : nullptr, sequence);
+  }
   // A preempted request.
-  void push_front(Sequence& sequence) { insert_before(by_priority_ ? place(sequence) : front_, sequence); }
+  void push_front(Sequence& sequence) {
+    insert_before(by_priority_ ? place(sequence) : front_, sequence);
+  }
   // A request whose KV has been loaded: those that were passed over are looked at first, in the
   // order of loading.
   void push_loaded(Sequence& sequence) {

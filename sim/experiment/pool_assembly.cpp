@@ -71,14 +71,15 @@ EngineLimits limits_of(const EngineConfig& engine) {
 void check_dram(const ConfigNode& node, const PoolPlan& plan) {
   if (!plan.config.connector || plan.node.dram == Bytes(0)) return;
   if (!plan.config.connector->is_object() || !plan.config.connector->contains("cpu_bytes")) return;
-  const std::int64_t here = std::min(plan.config.replicas,
-                                     plan.node.gpus / plan.config.tensor_parallel);
-  const double wanted = plan.config.connector->at("cpu_bytes").get<double>() *
-                        static_cast<double>(here);
+  const std::int64_t here =
+      std::min(plan.config.replicas, plan.node.gpus / plan.config.tensor_parallel);
+  const double wanted =
+      plan.config.connector->at("cpu_bytes").get<double>() * static_cast<double>(here);
   if (wanted > plan.node.dram.real())
-    node.at("connector").at("cpu_bytes").fail(
-        fmt::format("{:g} bytes for {} replicas of a node", wanted, here),
-        fmt::format("at most the node's {:g}", plan.node.dram.real()));
+    node.at("connector")
+        .at("cpu_bytes")
+        .fail(fmt::format("{:g} bytes for {} replicas of a node", wanted, here),
+              fmt::format("at most the node's {:g}", plan.node.dram.real()));
 }
 
 template <class Profile>
@@ -97,15 +98,13 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
   plan.node = node_of(node, config, nodes);
   EngineConfig& engine = plan.config.engine;
   if (engine.version.empty()) engine.version = kDefaultEngineVersion;
-  plan.context =
-      step_context(config.llm, config.gpu, config.tensor_parallel, engine.version);
+  plan.context = step_context(config.llm, config.gpu, config.tensor_parallel, engine.version);
   plan.context.weight_dtype = engine.weight_dtype;
   plan.context.kv_dtype = engine.kv_cache_dtype;
   plan.defaults = engine_defaults(engine.version, plan.context.gpu);
   fill_defaults(engine, plan.defaults, plan.context.overheads);
-  plan.context.graph_sizes =
-      graph_sizes(engine.version, graph_tokens_max(engine.version, plan.context.gpu,
-                                                   *engine.max_num_seqs));
+  plan.context.graph_sizes = graph_sizes(
+      engine.version, graph_tokens_max(engine.version, plan.context.gpu, *engine.max_num_seqs));
   if (config.tensor_parallel > plan.node.gpus)
     node.fail(std::to_string(config.tensor_parallel) + " GPUs a replica",
               "at most the " + std::to_string(plan.node.gpus) + " of a node");
@@ -167,10 +166,10 @@ HostLinks::HostLinks(World& world, const PoolPlan& plan) {
       up.push_back(switch_up.back());
       down.push_back(switch_down.back());
     }
-    lanes_.push_back(std::make_unique<Lane>(world, name + ".d2h", "pcie", up, &link,
-                                            DuplexLink::kUp));
-    lanes_.push_back(std::make_unique<Lane>(world, name + ".h2d", "pcie", down, &link,
-                                            DuplexLink::kDown));
+    lanes_.push_back(
+        std::make_unique<Lane>(world, name + ".d2h", "pcie", up, &link, DuplexLink::kUp));
+    lanes_.push_back(
+        std::make_unique<Lane>(world, name + ".h2d", "pcie", down, &link, DuplexLink::kDown));
   }
 }
 
@@ -190,11 +189,10 @@ std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const 
   if (!plan.config.connector) return engine;
 
   const LlmProfile& llm = plan.context.llm;
-  const std::string kv_dtype =
-      plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
+  const std::string kv_dtype = plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
   const auto tp = plan.config.tensor_parallel;
-  const Bytes block = llm.kv_bytes_per_token_per_rank(kv_dtype, tp) *
-                      plan.engine.limits.block_tokens;
+  const Bytes block =
+      llm.kv_bytes_per_token_per_rank(kv_dtype, tp) * plan.engine.limits.block_tokens;
   const HostLink host = plan.context.gpu.host_link;
   Connector::Context context{
       .world = world,

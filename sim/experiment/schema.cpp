@@ -39,12 +39,12 @@ Json experiment_schema() {
   Json& properties = out["properties"];
   properties["workload"] = workload_schema();
   properties["load"] = schema_config<LoadConfig>();
-  properties["router"] = plugin_schema<Router>(
-      {{"view_refresh_s",
-        {{"type", "number"},
-         {"minimum", 0.0},
-         {"default", 0.05},
-         {"description", "Age that gauges may have; 0 = always fresh."}}}});
+  properties["router"] =
+      plugin_schema<Router>({{"view_refresh_s",
+                              {{"type", "number"},
+                               {"minimum", 0.0},
+                               {"default", 0.05},
+                               {"description", "Age that gauges may have; 0 = always fresh."}}}});
   Json& pool = properties["pools"]["items"]["properties"];
   pool["connector"] = plugin_schema<Connector>();
   pool["engine"]["properties"]["scheduler"] = plugin_schema<Scheduler>();

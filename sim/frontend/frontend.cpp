@@ -167,8 +167,9 @@ void Frontend::finish(Sequence& sequence, Outcome outcome, Seconds at) {
   record.outcome = outcome;
   record.ended = at;
   if (outcome == Outcome::kTimedOut) record.ended = record.sent + options_.client_timeout;
-  record.output_tokens = outcome == Outcome::kCompleted ? sequence.request.output.count()
-                                                        : std::max<std::int64_t>(0, sequence.produced);
+  record.output_tokens = outcome == Outcome::kCompleted
+                             ? sequence.request.output.count()
+                             : std::max<std::int64_t>(0, sequence.produced);
   if (record.replica >= 0) {
     const auto replica = static_cast<std::size_t>(record.replica);
     --views_[replica].in_flight;

@@ -33,8 +33,8 @@ class LoadDriver {
 
  private:
   struct Session {
-    bool busy = false;       // a turn is in flight, or due to be sent
-    Seconds last_ended{0};   // of the turn before
+    bool busy = false;          // a turn is in flight, or due to be sent
+    Seconds last_ended{0};      // of the turn before
     std::deque<Request> turns;  // read, waiting for the turn before them
   };
   struct Release {
@@ -58,7 +58,7 @@ class LoadDriver {
   Timer arrival_;
   Agenda<Release> releases_;
   std::unordered_map<std::int64_t, Session> sessions_;
-  Request next_;        // read, not sent
+  Request next_;  // read, not sent
   bool have_next_ = false;
   bool exhausted_ = false;
   std::int64_t outstanding_ = 0;  // sent or due to be sent, not ended

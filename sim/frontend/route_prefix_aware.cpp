@@ -1,10 +1,11 @@
-// llm-d's default scheduling profile (spec/llm_d.md sections 2, 4 and 5): the sum of weighted scores
-// of queue length (2), KV-cache utilisation (2) and approximate prefix match (3); the highest wins,
-// ties at random.
+// llm-d's default scheduling profile (spec/llm_d.md sections 2, 4 and 5): the sum of weighted
+// scores of queue length (2), KV-cache utilisation (2) and approximate prefix match (3); the
+// highest wins, ties at random.
 //
 //   queue         (longest - waiting) / (longest - shortest) over the replicas; all equal: 1
 //   utilisation   1 - kv_usage
-//   prefix        matched blocks / blocks of the request, by an index that learns from this router's
+//   prefix        matched blocks / blocks of the request, by an index that learns from this
+//   router's
 //                 own decisions and hears nothing from the engines
 //
 // Differs from the real one in what a block is: tokens at the engine's block size instead of 4
@@ -69,9 +70,9 @@ class PrefixAware final : public Router {
       const double queue = longest == shortest ? 1.0
                                                : static_cast<double>(longest - replica.waiting) /
                                                      static_cast<double>(longest - shortest);
-      const double prefix = hashes.empty() ? 0.0
-                                           : static_cast<double>(matched_[i]) /
-                                                 static_cast<double>(hashes.size());
+      const double prefix =
+          hashes.empty() ? 0.0
+                         : static_cast<double>(matched_[i]) / static_cast<double>(hashes.size());
       const double score = options_.queue_weight * queue +
                            options_.kv_usage_weight * (1.0 - replica.kv_usage) +
                            options_.prefix_weight * prefix;
@@ -104,8 +105,8 @@ class PrefixAware final : public Router {
   std::vector<std::int32_t> matched_;
 };
 
-const Register<Router, PrefixAware> kRegistered("prefix-aware",
-                                                "llm-d's default scorers: queue, KV usage, prefix.");
+const Register<Router, PrefixAware> kRegistered(
+    "prefix-aware", "llm-d's default scorers: queue, KV usage, prefix.");
 
 }  // namespace
 }  // namespace kvsim

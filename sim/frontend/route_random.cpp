@@ -40,8 +40,7 @@ class PowerOfTwo final : public Router {
 };
 
 const Register<Router, RandomRouter> kRandom("random", "A replica at random.");
-const Register<Router, PowerOfTwo> kPowerOfTwo("power-of-two",
-                                               "The less loaded of two at random.");
+const Register<Router, PowerOfTwo> kPowerOfTwo("power-of-two", "The less loaded of two at random.");
 
 }  // namespace
 }  // namespace kvsim

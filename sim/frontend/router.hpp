@@ -25,7 +25,7 @@ struct ClusterView {
 
 struct Ask {
   std::int64_t input_tokens = 0;
-  std::int64_t session = -1;                // -1 = none given
+  std::int64_t session = -1;                 // -1 = none given
   std::span<const BlockHash> prompt_hashes;  // full blocks; empty unless the router needs them
 };
 

@@ -212,9 +212,8 @@ class NativeOffload final : public Connector {
     batches_.pop_front();
     const auto blocks = static_cast<std::int64_t>(batch.blocks.size());
     const std::int64_t number = batch.number;
-    context_.to_host.submit(job(blocks, [this, batch = std::move(batch), number](Seconds) {
-      stored(batch, number);
-    }));
+    context_.to_host.submit(
+        job(blocks, [this, batch = std::move(batch), number](Seconds) { stored(batch, number); }));
   }
 
   void stored(const Batch& batch, std::int64_t number) {
@@ -252,7 +251,7 @@ class NativeOffload final : public Connector {
   HostCache cache_;
   std::vector<std::int64_t> pending_;  // per block: the last batch that reads it
   std::vector<BlockHash> begun_;
-  std::deque<Batch> batches_;          // planned, not sent
+  std::deque<Batch> batches_;  // planned, not sent
   std::int64_t last_batch_ = 0;
   std::int64_t stored_batches_ = 0;
   std::deque<Flush> flushes_;  // of steps planned, not begun

@@ -52,12 +52,12 @@ class Connector {
     // begins and reused blocks wait for them (false: blocks are held until stored).
     bool prompt_only = true;
     bool deferred_stores = true;
-    Lane& to_host;          // copy engine device to host
-    Lane& to_device;        // copy engine host to device
-    Seconds descriptor{0};  // submitting one copy descriptor
+    Lane& to_host;                               // copy engine device to host
+    Lane& to_device;                             // copy engine host to device
+    Seconds descriptor{0};                       // submitting one copy descriptor
     std::function<Bandwidth(Bytes)> rate_limit;  // of copies in descriptors of this size; 0 = none
-    std::function<void(KvSequence&)> loaded;  // a load has arrived in HBM
-    std::function<void()> changed;            // a refusal to answer (`ask_again`) may have ended
+    std::function<void(KvSequence&)> loaded;     // a load has arrived in HBM
+    std::function<void()> changed;               // a refusal to answer (`ask_again`) may have ended
   };
 
   struct Match {

@@ -1,7 +1,6 @@
 // What must hold in every run, over random small worlds.
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <cmath>
 #include <map>
@@ -82,8 +81,7 @@ TEST(Laws, NoResourceIsBusyMoreThanAllTheTime) {
   for_all_worlds([](const Json&, const WorldResult& result) {
     std::string complaints;
     for (const Json& resource : result.summary["resources"])
-      if (resource["utilisation"].get<double>() > 1.0 + 1e-9)
-        complaints += resource.dump() + "\n";
+      if (resource["utilisation"].get<double>() > 1.0 + 1e-9) complaints += resource.dump() + "\n";
     return complaints;
   });
 }

@@ -98,13 +98,12 @@ Json random_experiment(std::uint64_t seed) {
                {"engine", engine(rng)}};
   if (rng.below(2) == 0) {
     const std::int64_t block_bytes = 131072 * pool["engine"]["block_size"].get<std::int64_t>();
-    pool["connector"] = {
-        {"kind", "native"},
-        {"cpu_bytes", block_bytes * static_cast<std::int64_t>(1 + rng.below(300))},
-        {"blocks_per_chunk", pick<std::int64_t>(rng, {1, 1, 2, 4})},
-        {"eviction", pick<const char*>(rng, {"lru", "arc"})},
-        {"prompt_only", rng.below(2) == 0},
-        {"deferred_stores", rng.below(2) == 0}};
+    pool["connector"] = {{"kind", "native"},
+                         {"cpu_bytes", block_bytes * static_cast<std::int64_t>(1 + rng.below(300))},
+                         {"blocks_per_chunk", pick<std::int64_t>(rng, {1, 1, 2, 4})},
+                         {"eviction", pick<const char*>(rng, {"lru", "arc"})},
+                         {"prompt_only", rng.below(2) == 0},
+                         {"deferred_stores", rng.below(2) == 0}};
   }
   Json out;
   out["schema"] = "kvsim.experiment/1";
@@ -113,10 +112,10 @@ Json random_experiment(std::uint64_t seed) {
   out["workload"] = workload(rng);
   out["load"] = load(rng);
   out["pools"] = Json::array({pool});
-  out["router"] = {{"kind", pick<const char*>(rng, {"round-robin", "random", "power-of-two",
-                                                    "least-loaded", "session-affinity",
-                                                    "prefix-aware", "prefix-aware"})},
-                   {"view_refresh_s", pick<double>(rng, {0.0, 0.05, 0.5})}};
+  out["router"] = {
+      {"kind", pick<const char*>(rng, {"round-robin", "random", "power-of-two", "least-loaded",
+                                       "session-affinity", "prefix-aware", "prefix-aware"})},
+      {"view_refresh_s", pick<double>(rng, {0.0, 0.05, 0.5})}};
   return out;
 }
 
@@ -136,7 +135,8 @@ std::string run_to_text(const Json& experiment) {
     std::string text;
     for (const RequestRecord& r : result.records)
       text += fmt::format(
-          "{} {} {} out {} hit {} {} pre {} sent {:.9f} first {:.9f} end {:.9f} q {:.9f} f {:.9f}\n",
+          "{} {} {} out {} hit {} {} pre {} sent {:.9f} first {:.9f} end {:.9f} q {:.9f} f "
+          "{:.9f}\n",
           r.id, r.replica, static_cast<int>(r.outcome), r.output_tokens, r.hit_tokens[0],
           r.hit_tokens[1], r.preemptions, r.sent.count(), r.first_token.count(), r.ended.count(),
           r.queue.count(), r.fetch.count());

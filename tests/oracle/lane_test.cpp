@@ -14,8 +14,7 @@ TEST(World, ATransferTakesBytesOverBandwidth) {
     std::vector<double> out;
     World world;
     const auto path = world.add_path({world.add_link("wire", Bandwidth(1e9))});
-    world.transfer(path, Bytes(500'000'000),
-                   [&](Seconds now) { out.push_back(now.count()); });
+    world.transfer(path, Bytes(500'000'000), [&](Seconds now) { out.push_back(now.count()); });
     world.run();
     return out;
   });
@@ -73,8 +72,7 @@ TEST(Lane, JobsOfOneDirectionFollowEachOther) {
     World world;
     DuplexLink link(world, "pcie", {Bandwidth(1e9), Bandwidth(1e9)},
                     {Bandwidth(1e9), Bandwidth(1e9)});
-    Lane lane(world, "h2d", "pcie", {link.link(DuplexLink::kDown)}, &link,
-              DuplexLink::kDown);
+    Lane lane(world, "h2d", "pcie", {link.link(DuplexLink::kDown)}, &link, DuplexLink::kDown);
     for (int i = 0; i < 3; ++i)
       lane.submit({Seconds(0.01), Bytes(90'000'000), Bandwidth(0),
                    [&](Seconds now) { out.push_back(now.count()); }});
@@ -97,10 +95,8 @@ TEST(Lane, DirectionsSlowEachOtherDownOnlyWhileBothAreBusy) {
     World world;
     DuplexLink link(world, "pcie", {Bandwidth(1e9), Bandwidth(1e9)},
                     {Bandwidth(2e9), Bandwidth(1e9)});
-    Lane down(world, "h2d", "pcie", {link.link(DuplexLink::kDown)}, &link,
-              DuplexLink::kDown);
-    Lane up(world, "d2h", "pcie", {link.link(DuplexLink::kUp)}, &link,
-            DuplexLink::kUp);
+    Lane down(world, "h2d", "pcie", {link.link(DuplexLink::kDown)}, &link, DuplexLink::kDown);
+    Lane up(world, "d2h", "pcie", {link.link(DuplexLink::kUp)}, &link, DuplexLink::kUp);
     const auto note = [&](Seconds now) { out.push_back(now.count()); };
     down.submit({Seconds(0), Bytes(3'000'000'000), Bandwidth(0), note});
     up.submit({Seconds(0), Bytes(1'000'000'000), Bandwidth(0), note});

@@ -26,7 +26,8 @@ TEST(Oracle, OneServerWithConstantServiceWaitsAsMd1) {
              {"async_scheduling", false},
              {"request_overhead", false},
              {"enable_prefix_caching", false},
-             {"step_time", {{"kind", "constant"}, {"fixed_s", kService}, {"prefill_s_per_token", 0}}}}}}}}};
+             {"step_time",
+              {{"kind", "constant"}, {"fixed_s", kService}, {"prefill_s_per_token", 0}}}}}}}}};
     const Json summary = Json::parse(summary_of_child(experiment));
     const double wait = summary["latency_s"]["queue"]["mean"].get<double>();
     const double expected = load * kService / (2 * (1 - load));
