@@ -49,7 +49,7 @@ struct EngineConfig {
     f.optional("max_model_len", max_model_len, Range{1, 1e9},
                "Longest prompt plus answer. Default: the LLM's.");
     f.optional("block_size", block_size, Range{1, 1024}, "Tokens of a KV block.");
-    f.optional("num_gpu_blocks_override", num_gpu_blocks_override, Range{2, 1e8},
+    f.optional("num_gpu_blocks_override", num_gpu_blocks_override, Range{2, 1 << 26},
                "KV blocks in HBM, instead of what memory allows.");
     f.optional("async_scheduling", async_scheduling,
                "Plan the next step while this one runs. Default: by version.");
