@@ -34,7 +34,12 @@ RouterConfig read_router(const ConfigNode& node, const Json& router) {
   RouterConfig out;
   out.plugin = router;
   if (!router.is_object() || !router.contains("view_refresh_s")) return out;
-  out.view_refresh = Seconds(node.at("router").at("view_refresh_s").number({0, 1e6}));
+  const ConfigNode refresh = node.at("router").at("view_refresh_s");
+  out.view_refresh = Seconds(refresh.number({0, 1e6}));
+  // A shorter period costs more events than all requests together.
+  constexpr Seconds kShortest{1e-3};
+  if (out.view_refresh > Seconds(0) && out.view_refresh < kShortest)
+    refresh.fail(refresh.found(), "0 (always fresh), or at least 0.001");
   out.plugin.erase("view_refresh_s");
   return out;
 }
