@@ -104,7 +104,6 @@ void Engine::wake(Seconds now) {
 }
 
 void Engine::start_next(Seconds now) {
-  last_tokens_ = now;
   while (planned_ < plans_.size()) {
     scheduler_->plan(plans_[planned_], now);
     if (plans_[planned_].empty()) break;

@@ -127,7 +127,7 @@ class Engine {
   std::vector<Seconds> ends_;
   std::size_t passed_ = 0;
   Seconds step_began_{0};
-  Seconds last_tokens_{0};  // when decodes got theirs: before step_began_ when it had to wait
+  Seconds last_tokens_{0};  // of the step before, which may have ended before step_began_
   StepShape current_;       // shape of the step after boundary passed_ - 1
 
   Seconds busy_{0};

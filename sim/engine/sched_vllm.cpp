@@ -11,6 +11,7 @@
 
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
+#include "sim/engine/chunk_shape.hpp"
 #include "sim/engine/decode_set.hpp"
 #include "sim/engine/scheduler.hpp"
 #include "sim/engine/waiting_queue.hpp"
@@ -40,16 +41,17 @@ class VllmScheduler final : public Scheduler {
     now_ = now;
     budget_ = limits_.max_batched_tokens;
     preempted_ = false;
+    stalled_ = false;
     schedule_running(plan);
     // Nobody is admitted beside a preemption; when that leaves nothing to run, the next pass
     // follows at once.
-    if (!preempted_ || (plan.empty() && decodes_.size() == 0)) admit(plan);
+    if (!stalled_ && (!preempted_ || (plan.empty() && decodes_.size() == 0))) admit(plan);
     decodes_.describe(plan.shape);
     if (limits_.wasted_last_step) waste(plan);
-    if (plan.empty()) return;
-    decodes_.advance(plan.finishing);
+    if (!plan.empty()) decodes_.advance(plan.finishing);
     for (Sequence* sequence : delayed_) decodes_.add(*sequence);
     delayed_.clear();
+    if (plan.empty()) return;
     start_decoding(plan);
     if (!limits_.wasted_last_step) return;
     for (const Sequence* sequence : plan.finishing) {
@@ -187,11 +189,19 @@ class VllmScheduler final : public Scheduler {
   }
 
   // Preempts the newest running request until `blocks` are free. False when `sequence` itself had
-  // to go; everybody after it has gone too.
+  // to go; everybody after it has gone too. It does not go when nobody else runs, or it and those
+  // that are loaded meanwhile could drive each other out for ever: they give their blocks back, and
+  // it waits for blocks that copies are using.
   bool make_room(Sequence& sequence, std::int64_t blocks, StepPlan& plan) {
     while (blocks > pool_.free()) {
       Sequence* victim = pick_victim();
       KV_CHECK(victim != nullptr, "request {} needs {} blocks", sequence.request.id, blocks);
+      if (running_.size() == 1 && connector_ != nullptr) {
+        if (take_back(waiting_.front())) continue;
+        if (sequence.state == Sequence::State::kDecode) delay(sequence);
+        stalled_ = true;
+        return false;
+      }
       preempt(*victim, plan);
       if (victim == &sequence) return false;
     }
@@ -236,7 +246,7 @@ class VllmScheduler final : public Scheduler {
   }
 
   void take_out_chunk(Sequence& victim, StepPlan& plan) {
-    count_chunk(plan.shape, victim.chunk_from, victim.computed, -1);
+    count_chunk(plan.shape, victim.chunk_from, victim.computed, window_, -1);
     budget_ += victim.computed - victim.chunk_from;
     victim.computed = victim.chunk_from;
     if (std::erase(plan.tokens_from_prefill, &victim) > 0) --plan.shape.sampled;
@@ -262,7 +272,7 @@ class VllmScheduler final : public Scheduler {
       Sequence* next = sequence->next;
       result = sequence->state == Sequence::State::kLoading ? kSkip : try_admit(*sequence, plan);
       if (result == kNoBudget) return;
-      if (result == kStop && running_.empty() && take_back(*sequence)) {
+      if (result == kStop && running_.empty() && take_back(sequence->next)) {
         result = kSkip;
         continue;
       }
@@ -272,9 +282,10 @@ class VllmScheduler final : public Scheduler {
     stopped_ = result == kStop;
   }
 
-  // Nothing runs, and the head does not fit: somebody who has been loaded must give blocks back.
-  bool take_back(const Sequence& head) {
-    for (Sequence* other = head.next; other != nullptr; other = other->next) {
+  // The next who waits with its KV loaded gives its blocks back: nothing else that could run fits
+  // beside it.
+  bool take_back(Sequence* from) {
+    for (Sequence* other = from; other != nullptr; other = other->next) {
       if (other->state != Sequence::State::kWaiting || other->blocks.empty()) continue;
       start_over(*other);
       return true;
@@ -385,28 +396,12 @@ class VllmScheduler final : public Scheduler {
     sequence.chunk_from = before;
     sequence.computed = after;
     budget_ -= chunk;
-    StepShape& shape = plan.shape;
-    count_chunk(shape, before, after, 1);
+    count_chunk(plan.shape, before, after, window_);
     publish_hashes(sequence, after / limits_.block_tokens);
     if (after == sequence.known()) {
-      ++shape.sampled;
+      ++plan.shape.sampled;
       plan.tokens_from_prefill.push_back(&sequence);
     }
-  }
-
-  // Adds tokens `before` to `after` of a sequence to the shape, or with sign -1 takes them out.
-  void count_chunk(StepShape& shape, std::int64_t before, std::int64_t after, int sign) const {
-    const auto pairs = [](double from, double to) { return (to - from) * (to + from) / 2; };
-    const auto low = static_cast<double>(before);
-    const auto high = static_cast<double>(after);
-    shape.prefill_sequences += sign;
-    shape.prefill_tokens += sign * (after - before);
-    shape.prefill_context += sign * before;
-    shape.prefill_pairs += sign * pairs(low, high);
-    if (window_ == 0) return;
-    const auto edge = std::clamp(static_cast<double>(window_), low, high);
-    shape.prefill_window_pairs +=
-        sign * (pairs(low, edge) + (high - edge) * static_cast<double>(window_));
   }
 
   // Those whose prompt is complete produce a token in this step and decode from the next one on.
@@ -487,6 +482,7 @@ class VllmScheduler final : public Scheduler {
   std::size_t cursor_ = 0;  // in running_, while it is walked
   Seconds now_{0};
   bool preempted_ = false;
+  bool stalled_ = false;  // the only running request waits for blocks
   std::int64_t ended_before_ = 0;   // in the plan before, when their last step is wasted
   std::int64_t ended_context_ = 0;  // KV tokens that they read
   bool blocked_ = false;            // nobody waiting can be admitted until something changes

@@ -11,6 +11,12 @@
 namespace kvsim {
 namespace {
 
+// KVSIM_WORLDS and KVSIM_FIRST_WORLD widen or replay the search.
+std::uint64_t from_environment(const char* name, std::uint64_t standard) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : standard;
+}
+
 Offload random_offload(Rng& rng) {
   Offload offload;
   offload.plugin = {{"kind", "native"},
@@ -67,11 +73,11 @@ Script random_script(std::uint64_t seed) {
 }
 
 TEST(EngineRandom, CoalescingChangesNothingAndEverythingComesToAnEnd) {
-  const char* wanted = std::getenv("KVSIM_WORLDS");
-  const std::uint64_t scripts = wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 200;
+  const std::uint64_t first = from_environment("KVSIM_FIRST_WORLD", 1);
+  const std::uint64_t scripts = from_environment("KVSIM_WORLDS", 200);
   int preempted = 0;
   int loaded = 0;
-  for (std::uint64_t seed = 1; seed <= scripts; ++seed) {
+  for (std::uint64_t seed = first; seed < first + scripts; ++seed) {
     SCOPED_TRACE("script " + std::to_string(seed));
     const Story story = run(random_script(seed));
     ASSERT_FALSE(HasFailure());

@@ -275,20 +275,34 @@ TEST(Offload, ABlockThatAPreemptedDecodeFilledIsStoredBeforeItIsReused) {
   EXPECT_EQ(story.outcome(1), Outcome::kCompleted);
 }
 
-TEST(Offload, ALoneRequestThatLoadedBlocksCrowdOutComesBack) {
+// The last request has 64 of its 96 tokens in DRAM and loads them from 21 on, into four of eight
+// blocks. Another that decodes alone takes the rest, at 21, 37 and 53; its fifth block is due
+// at 69.
+Script crowded_by_a_load(double seconds_a_block) {
   Script script = with_offload();
+  script.offload->down = script.offload->down_together = 1e6 / seconds_a_block;
   script.engine.limits.prefix_caching = true;
   script.engine.kv_blocks = 9;
-  // The third evicts the first's prompt. The fifth's four loaded blocks and the fourth's fill
-  // memory, so that the fourth, alone in the running list, preempts itself.
   script.requests = {{.input = 64, .prompt = {text(1, 64)}},
                      {.arrival = 5, .input = 127},
                      {.arrival = 20, .output = 70},
-                     {.arrival = 20.5, .input = 112, .prompt = {text(1, 64), text(2, 48)}}};
-  const Story story = run(script);
-  EXPECT_EQ(story.requests[3].hit_tokens[1], 64);
-  EXPECT_EQ(story.outcome(2), Outcome::kCompleted);
+                     {.arrival = 20.5, .input = 96, .prompt = {text(1, 64), text(2, 32)}}};
+  return script;
+}
+
+TEST(Offload, ARequestThatRunsAloneIsNotDrivenOutByBlocksLoadedForAnother) {
+  // Loaded at 41, when what else its prompt needs does not fit any more.
+  const Story story = run(crowded_by_a_load(5));
+  EXPECT_EQ(story.requests[2].preemptions, 0);
+  EXPECT_DOUBLE_EQ(story.ended(2), 90);
   EXPECT_EQ(story.outcome(3), Outcome::kCompleted);
+}
+
+TEST(Offload, ARequestThatRunsAloneWaitsForBlocksThatALoadFills) {
+  const Story story = run(crowded_by_a_load(16));  // until 85
+  EXPECT_EQ(story.requests[2].preemptions, 0);
+  EXPECT_NEAR(story.ended(2), 90 + 16, kTolerance);
+  EXPECT_NEAR(story.counts.longest_gap, 17, kTolerance);
 }
 
 TEST(Offload, AClientThatGivesUpDuringALoadLeavesWhenItHasArrived) {
