@@ -8,8 +8,8 @@
 
 namespace kvsim {
 
-// Adds tokens `before` to `after` of a sequence, or with sign -1 takes them out. `window`: tokens of
-// layers with a sliding window; 0 = none.
+// Adds tokens `before` to `after` of a sequence, or takes them out with sign -1. `window`: tokens
+// that layers with a sliding window read; 0 = none.
 inline void count_chunk(StepShape& shape, std::int64_t before, std::int64_t after,
                         std::int64_t window, int sign = 1) {
   const auto pairs = [](double from, double to) { return (to - from) * (to + from) / 2; };
