@@ -101,4 +101,14 @@ Seconds CpuLane::serve(Seconds now, Seconds work) {
   return done;
 }
 
+Seconds CpuLane::serve_by_all(Seconds now, Seconds work) {
+  use_.busy += work;
+  const Seconds part = work / static_cast<double>(free_at_.size());
+  Seconds last = now;
+  for (Seconds& free_at : free_at_) last = std::max(last, free_at = std::max(now, free_at) + part);
+  // Whoever was free first may not be any more; all that are late stay in order.
+  std::make_heap(free_at_.begin(), free_at_.end(), std::greater<>());
+  return last;
+}
+
 }  // namespace kvsim

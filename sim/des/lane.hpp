@@ -90,8 +90,8 @@ class CpuLane {
   CpuLane(std::string name, std::int32_t servers);
   // A job that enters now and needs `work` of one process: when it is done. FIFO.
   Seconds serve(Seconds now, Seconds work);
-  // Work beside the queue that delays nobody in it (detokenising between requests): only counted.
-  void count(Seconds work) { use_.busy += work; }
+  // Work that all processes share evenly, in the queue like any job: when the last part is done.
+  Seconds serve_by_all(Seconds now, Seconds work);
   [[nodiscard]] const ResourceUse& use() const { return use_; }
 
  private:

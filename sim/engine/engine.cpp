@@ -165,7 +165,7 @@ void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape, std:
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
   const std::int64_t answering = shape.decode_sequences - wasted;
-  if (answering > 0) listener_.token_gap(end - last_tokens_, answering, end);
+  if (answering > 0) listener_.token_gap(options_.replica, end - last_tokens_, answering, end);
   last_tokens_ = end;
 }
 
@@ -176,7 +176,7 @@ void Engine::finish_step(Seconds now) {
     if (sequence->record.first_token < Seconds(0)) {
       listener_.first_token(*sequence, now);
     } else {
-      listener_.token_gap(now - sequence->last_token, 1, now);
+      listener_.token_gap(options_.replica, now - sequence->last_token, 1, now);
     }
   }
   // A sequence may be recycled as soon as it has left: the list must not outlive the loop.
@@ -239,8 +239,12 @@ void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
   listener_.ended(sequence, outcome, now);
 }
 
-EngineGauges Engine::gauges(Seconds now) {
+void Engine::catch_up(Seconds now) {
   if (executing_ && !flushing_) settle(now);
+}
+
+EngineGauges Engine::gauges(Seconds now) {
+  catch_up(now);
   return {scheduler_->running(), scheduler_->waiting(), pool_->usage()};
 }
 

@@ -39,7 +39,8 @@ class EngineListener {
   virtual void ended(Sequence& sequence, Outcome outcome, Seconds now) = 0;
   // `sequences` decodes each waited `gap` for their next token, which came at `now`. For steps that
   // were slept through, `now` lies in the past.
-  virtual void token_gap(Seconds gap, std::int64_t sequences, Seconds now) = 0;
+  virtual void token_gap(std::int32_t replica, Seconds gap, std::int64_t sequences,
+                         Seconds now) = 0;
 };
 
 class Engine {
@@ -48,6 +49,7 @@ class Engine {
     EngineLimits limits;
     bool async_scheduling = true;
     bool coalesce = true;        // false: one sleep a step (for the differential test)
+    std::int32_t replica = 0;    // which one this is, for its listener
     std::int64_t kv_blocks = 2;  // in HBM, with vLLM's placeholder block
     bool unhashed_to_front = true;
     std::string scheduler = "vllm";
@@ -73,6 +75,8 @@ class Engine {
   // The client gave up: the sequence leaves at the next boundary, with the given outcome.
   void abort(Sequence& sequence, Outcome outcome);
 
+  // Tells the listener of all tokens that came strictly before `now`.
+  void catch_up(Seconds now);
   // Gauges as published by the last boundary strictly before `now`.
   [[nodiscard]] EngineGauges gauges(Seconds now);
 

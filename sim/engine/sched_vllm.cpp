@@ -482,7 +482,7 @@ class VllmScheduler final : public Scheduler {
   std::size_t cursor_ = 0;  // in running_, while it is walked
   Seconds now_{0};
   bool preempted_ = false;
-  bool stalled_ = false;  // the only running request waits for blocks
+  bool stalled_ = false;            // the only running request waits for blocks
   std::int64_t ended_before_ = 0;   // in the plan before, when their last step is wasted
   std::int64_t ended_context_ = 0;  // KV tokens that they read
   bool blocked_ = false;            // nobody waiting can be admitted until something changes

@@ -185,7 +185,9 @@ std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const 
   const Json& kind = plan.config.engine.step_time;
   std::unique_ptr<StepTime> step_time = Registry<StepTime>::instance().make(
       ConfigNode(kind, node.file(), node.path() + "/engine/step_time"), plan.context);
-  auto engine = std::make_unique<Engine>(world, plan.engine, std::move(step_time), listener);
+  Engine::Options options = plan.engine;
+  options.replica = static_cast<std::int32_t>(replica);
+  auto engine = std::make_unique<Engine>(world, options, std::move(step_time), listener);
   if (!plan.config.connector) return engine;
 
   const LlmProfile& llm = plan.context.llm;

@@ -296,6 +296,8 @@ void Simulation::run() {
   state.driver->start();
   state.world.run();
   state.ended_at = state.world.now();
+  if (!state.config.measure.duration && !state.interrupted)
+    state.ended_at = std::max(state.ended_at, state.frontend->last_ended());
   state.frontend->close(state.ended_at);
   const RequestCounts& counts = state.recorder.counts();
   const bool cut = state.interrupted || state.config.measure.duration;

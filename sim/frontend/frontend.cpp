@@ -22,6 +22,7 @@ void Frontend::add_engine(std::unique_ptr<Engine> engine) {
   engines_.push_back(std::move(engine));
   api_servers_.emplace_back(name, options_.api.servers);
   views_.emplace_back();
+  delivery_lag_.emplace_back(0);
 }
 
 void Frontend::set_router(std::unique_ptr<Router> router) { router_ = std::move(router); }
@@ -74,6 +75,7 @@ void Frontend::arrive(Request& request, Seconds intended) {
   ++views_[replica].in_flight;
   if (options_.client_timeout > Seconds(0)) watch_deadline(sequence);
   const ApiServerCosts& api = options_.api;
+  engines_[replica]->catch_up(now);  // its tokens are in the API server's queue already
   const Seconds work = api.cpu_per_request + api.cpu_per_input_token * asked.input.real();
   const Seconds at = api_servers_[replica].serve(now, work) + api.latency;
   deliveries_.add(at, &sequence);
@@ -134,38 +136,49 @@ bool Frontend::has_given_up(const RequestRecord& record, Seconds at) const {
   return options_.client_timeout > Seconds(0) && at > record.sent + options_.client_timeout;
 }
 
-void Frontend::first_token(Sequence& sequence, Seconds now) {
-  const Seconds at = now + options_.api.cpu_per_output_token;
-  if (has_given_up(sequence.record, at)) return;
-  sequence.record.first_token = at;
-  split_time_to_first_token(sequence);
+Seconds Frontend::detokenise(std::int32_t replica, std::int64_t tokens, Seconds now) {
+  const Seconds each = options_.api.cpu_per_output_token;
+  if (each <= Seconds(0)) return Seconds(0);
+  const auto at = static_cast<std::size_t>(replica);
+  const Seconds work = each * static_cast<double>(tokens);
+  return delivery_lag_[at] = api_servers_[at].serve_by_all(now, work) - now;
 }
 
-void Frontend::split_time_to_first_token(Sequence& sequence) {
+void Frontend::first_token(Sequence& sequence, Seconds now) {
+  const Seconds at = now + detokenise(sequence.record.replica, 1, now);
+  if (has_given_up(sequence.record, at)) return;
+  sequence.record.first_token = at;
+  split_time_to_first_token(sequence, now);
+}
+
+void Frontend::split_time_to_first_token(Sequence& sequence, Seconds engine_time) {
   RequestRecord& record = sequence.record;
-  const Seconds since_scheduled =
-      record.first_token - options_.api.cpu_per_output_token - sequence.first_scheduled;
+  const Seconds since_scheduled = engine_time - sequence.first_scheduled;
   record.prefill = since_scheduled - (record.fetch - sequence.fetched_before);
   record.queue = sequence.first_scheduled - sequence.received - sequence.fetched_before;
-  record.other = (sequence.received - record.sent) + options_.api.cpu_per_output_token;
+  record.other = (sequence.received - record.sent) + (record.first_token - engine_time);
 }
 
 void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
-  const Seconds at = now + options_.api.cpu_per_output_token;
+  const Seconds at = now + delivery_lag_[static_cast<std::size_t>(sequence.record.replica)];
   // The engine hears of it at the end of a step, which may bring the whole answer too late.
   if (outcome == Outcome::kCompleted && has_given_up(sequence.record, at))
     outcome = Outcome::kTimedOut;
   finish(sequence, outcome, at);
 }
 
-void Frontend::token_gap(Seconds gap, std::int64_t sequences, Seconds now) {
-  recorder_.gap(gap, sequences, now);
+void Frontend::token_gap(std::int32_t replica, Seconds gap, std::int64_t sequences, Seconds now) {
+  // A client's gap is the engine's and what the API server has fallen behind meanwhile.
+  const Seconds before = delivery_lag_[static_cast<std::size_t>(replica)];
+  const Seconds lag = detokenise(replica, sequences, now);
+  recorder_.gap(std::max(Seconds(0), gap + lag - before), sequences, now);
 }
 
 void Frontend::finish(Sequence& sequence, Outcome outcome, Seconds at) {
   RequestRecord& record = sequence.record;
   record.outcome = outcome;
   record.ended = at;
+  last_ended_ = std::max(last_ended_, at);
   if (outcome == Outcome::kTimedOut) record.ended = record.sent + options_.client_timeout;
   record.output_tokens = outcome == Outcome::kCompleted
                              ? sequence.request.output.count()
@@ -173,8 +186,6 @@ void Frontend::finish(Sequence& sequence, Outcome outcome, Seconds at) {
   if (record.replica >= 0) {
     const auto replica = static_cast<std::size_t>(record.replica);
     --views_[replica].in_flight;
-    api_servers_[replica].count(options_.api.cpu_per_output_token *
-                                static_cast<double>(record.output_tokens));
   }
   --in_flight_;
   recorder_.finished(record);

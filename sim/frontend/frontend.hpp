@@ -24,7 +24,7 @@ namespace kvsim {
 struct ApiServerCosts {
   Seconds cpu_per_request{0};
   Seconds cpu_per_input_token{0};
-  Seconds cpu_per_output_token{0};  // detokenising; delays a token, not the requests in the queue
+  Seconds cpu_per_output_token{0};  // detokenising, after each step, in the same queue
   Seconds latency{0};               // network and hand-over, not CPU
   std::int32_t servers = 1;         // API server processes of a replica
 };
@@ -54,11 +54,13 @@ class Frontend : public EngineListener {
   // The run is over: records what is in flight as unfinished.
   void close(Seconds now);
   [[nodiscard]] std::int64_t in_flight() const { return in_flight_; }
+  // When the last answer so far reached its client: may lie after the engine's last step.
+  [[nodiscard]] Seconds last_ended() const { return last_ended_; }
   [[nodiscard]] std::vector<ResourceUse> resources() const;
 
   void first_token(Sequence& sequence, Seconds now) override;
   void ended(Sequence& sequence, Outcome outcome, Seconds now) override;
-  void token_gap(Seconds gap, std::int64_t sequences, Seconds now) override;
+  void token_gap(std::int32_t replica, Seconds gap, std::int64_t sequences, Seconds now) override;
 
  private:
   struct Deadline {
@@ -73,7 +75,9 @@ class Frontend : public EngineListener {
   std::int32_t route(Sequence& sequence, Seconds now);
   void deliver(Sequence& sequence, Seconds now);
   void finish(Sequence& sequence, Outcome outcome, Seconds at);
-  void split_time_to_first_token(Sequence& sequence);
+  // Tokens that an engine gives out now reach their clients after the returned time.
+  Seconds detokenise(std::int32_t replica, std::int64_t tokens, Seconds now);
+  void split_time_to_first_token(Sequence& sequence, Seconds engine_time);
   void watch_deadline(Sequence& sequence);
   void give_up(Seconds now);
   // The client has gone before `at`: it sees nothing of what comes then.
@@ -85,6 +89,8 @@ class Frontend : public EngineListener {
   Ended ended_;
   std::vector<std::unique_ptr<Engine>> engines_;
   std::vector<CpuLane> api_servers_;
+  std::vector<Seconds> delivery_lag_;  // of each replica's last tokens, from engine to client
+  Seconds last_ended_{0};
   std::unique_ptr<Router> router_;
   std::vector<ReplicaView> views_;
   Timer refresh_timer_;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iterator>
 #include <unordered_map>
 
@@ -25,9 +26,8 @@ class MooncakeWriter final : public TraceWriter {
     line_.clear();
     auto out = std::back_inserter(line_);
     constexpr double kMicrosecondsPerMillisecond = 1e3;
-    const double arrival_ms =
-        static_cast<double>(static_cast<std::int64_t>(request.arrival.count() * 1e6 + 0.5)) /
-        kMicrosecondsPerMillisecond;
+    const double arrival_ms = static_cast<double>(std::llround(request.arrival.count() * 1e6)) /
+                              kMicrosecondsPerMillisecond;
     fmt::format_to(out, "{{\"timestamp\": {}, \"input_length\": {}, \"output_length\": {}, ",
                    arrival_ms, input, request.output.count());
     if (request.session >= 0) fmt::format_to(out, "\"session_id\": \"{}\", ", request.session);

@@ -86,6 +86,24 @@ TEST(Laws, NoResourceIsBusyMoreThanAllTheTime) {
   });
 }
 
+TEST(Laws, AnApiServerThatCannotKeepUpDelaysTokensAndIsBusyAllTheTime) {
+  // A small LLM on a fast GPU gives out more tokens than one API server can detokenise.
+  const Json experiment = {{"schema", "kvsim.experiment/1"},
+                           {"workload",
+                            {{"kind", "generate"},
+                             {"requests", 900},
+                             {"input", {{"kind", "constant"}, {"value", 100}}},
+                             {"output", {{"kind", "constant"}, {"value", 300}}}}},
+                           {"load", {{"kind", "closed_loop"}, {"clients", 300}}},
+                           {"pools", {{{"llm", "qwen3-0.6b"}, {"gpu", "b200-sxm"}}}}};
+  const Json summary = Json::parse(summary_of_child(experiment));
+  for (const Json& resource : summary["resources"]) {
+    if (resource["kind"] != "cpu") continue;
+    EXPECT_GT(resource["utilisation"].get<double>(), 0.9);
+    EXPECT_LE(resource["utilisation"].get<double>(), 1.0 + 1e-9);
+  }
+}
+
 TEST(Laws, HitsNeverExceedThePromptAndCompletedAnswersAreWhole) {
   for_all_worlds([](const Json&, const WorldResult& result) {
     std::string complaints;
