@@ -97,6 +97,7 @@ void DecodeSet::describe(StepShape& shape) const {
 void DecodeSet::advance(std::vector<Sequence*>& finishing) {
   const std::int64_t planned = step_++;
   context_ += size_;
+  grew_unevenly_ = !below_.empty();
   for (std::size_t i = 0; i < below_.size();) {
     Sequence& sequence = *below_[i];
     ++window_context_;

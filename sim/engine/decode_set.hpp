@@ -49,8 +49,9 @@ class DecodeSet {
   void advance(std::vector<Sequence*>& finishing);
   // First step in which somebody produces its last token; a large number when the set is empty.
   [[nodiscard]] std::int64_t next_finish();
-  // Somebody is still shorter than the sliding window: shapes do not grow evenly.
-  [[nodiscard]] bool uneven() const { return !below_.empty(); }
+  // Somebody is, or in the step planned last was, shorter than the sliding window: shapes do not
+  // grow evenly.
+  [[nodiscard]] bool uneven() const { return !below_.empty() || grew_unevenly_; }
 
  private:
   struct Finish {
@@ -79,6 +80,7 @@ class DecodeSet {
   std::int64_t window_context_ = 0;  // the same, each capped at the window
   std::vector<std::vector<Sequence*>> buckets_;  // by step modulo block size
   std::vector<Sequence*> below_;
+  bool grew_unevenly_ = false;
   std::priority_queue<Finish, std::vector<Finish>, std::greater<>> finishes_;
 };
 

@@ -133,9 +133,13 @@ void Engine::sleep_through(Seconds now) {
   ends_.push_back(end);
   bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size() &&
                (connector_ == nullptr || !connector_->storing());
-  for (std::size_t i = 0; i < planned_; ++i)
-    alike =
-        alike && plans_[i].steady() && plans_[i].shape.decode_sequences == shape.decode_sequences;
+  for (std::size_t i = 0; i < planned_; ++i) {
+    const StepShape& planned = plans_[i].shape;
+    const std::int64_t longer = static_cast<std::int64_t>(i) * shape.decode_sequences;
+    alike = alike && plans_[i].steady() && planned.decode_sequences == shape.decode_sequences &&
+            planned.decode_context == shape.decode_context + longer &&
+            planned.decode_window_context == shape.decode_window_context;
+  }
   if (alike) {
     const std::int64_t plans = scheduler_->steady_plans();
     for (std::int64_t i = 0; i < plans; ++i) {
@@ -241,6 +245,17 @@ void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
 
 void Engine::catch_up(Seconds now) {
   if (executing_ && !flushing_) settle(now);
+}
+
+void Engine::stop(Seconds now) {
+  catch_up(now);
+  if (executing_ && !flushing_) busy_ += std::max(Seconds(0), now - step_began_);
+}
+
+std::int64_t Engine::given_out(const Sequence& sequence) const {
+  // Those of planned steps are still to come.
+  return std::max<std::int64_t>(
+      0, scheduler_->produced(sequence) - static_cast<std::int64_t>(planned_));
 }
 
 EngineGauges Engine::gauges(Seconds now) {

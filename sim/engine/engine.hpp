@@ -77,6 +77,10 @@ class Engine {
 
   // Tells the listener of all tokens that came strictly before `now`.
   void catch_up(Seconds now);
+  // The run is over: counts what has been computed up to now.
+  void stop(Seconds now);
+  // Answer tokens of a running sequence that have come out.
+  [[nodiscard]] std::int64_t given_out(const Sequence& sequence) const;
   // Gauges as published by the last boundary strictly before `now`.
   [[nodiscard]] EngineGauges gauges(Seconds now);
 

@@ -115,6 +115,10 @@ class VllmScheduler final : public Scheduler {
   void unblock() override { blocked_ = false; }
   std::int64_t running() const override { return static_cast<std::int64_t>(running_.size()); }
   std::int64_t waiting() const override { return waiting_.size(); }
+  std::int64_t produced(const Sequence& sequence) const override {
+    if (sequence.state != Sequence::State::kDecode) return sequence.produced;
+    return decodes_.computed(sequence) + 1 - sequence.prompt_tokens;
+  }
   std::int64_t recomputed() const override { return recomputed_; }
 
  private:

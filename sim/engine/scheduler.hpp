@@ -81,6 +81,8 @@ class Scheduler {
 
   [[nodiscard]] virtual std::int64_t running() const = 0;
   [[nodiscard]] virtual std::int64_t waiting() const = 0;
+  // Answer tokens of a sequence in the steps planned so far.
+  [[nodiscard]] virtual std::int64_t produced(const Sequence& sequence) const = 0;
   // Tokens planned again after a preemption.
   [[nodiscard]] virtual std::int64_t recomputed() const = 0;
 };

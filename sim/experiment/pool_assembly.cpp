@@ -74,7 +74,7 @@ void check_dram(const ConfigNode& node, const PoolPlan& plan) {
   const std::int64_t here =
       std::min(plan.config.replicas, plan.node.gpus / plan.config.tensor_parallel);
   const double wanted =
-      plan.config.connector->at("cpu_bytes").get<double>() * static_cast<double>(here);
+      node.at("connector").at("cpu_bytes").number({0, 1e15}) * static_cast<double>(here);
   if (wanted > plan.node.dram.real())
     node.at("connector")
         .at("cpu_bytes")
@@ -136,15 +136,16 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
   return plan;
 }
 
-HostLinks::HostLinks(World& world, const PoolPlan& plan) {
+HostLinks::HostLinks(World& world, const PoolPlan& plan) : ranks_(plan.config.tensor_parallel) {
   const HostLink& host = plan.context.gpu.host_link;
   const auto tp = plan.config.tensor_parallel;
   const Bandwidth shared = plan.node.switch_bandwidth.value_or(host.switch_limit);
-  const std::int64_t gpus_per_switch =
-      std::max(plan.node.gpus_per_switch.value_or(host.switch_gpus), tp);
+  const std::int64_t configured = plan.node.gpus_per_switch.value_or(host.switch_gpus);
+  const std::int64_t gpus_per_switch = std::max(configured, tp);
   // All ranks of a replica copy equal parts at once: one rank's copy stands for all, on a switch
-  // that is narrower by that factor.
-  const Bandwidth for_one_rank = shared / static_cast<double>(tp);
+  // that is narrower by the number of ranks below it.
+  const auto ranks = configured > 0 ? std::min(tp, configured) : tp;
+  const Bandwidth for_one_rank = shared / static_cast<double>(ranks);
   const std::int64_t replicas_per_node = std::max<std::int64_t>(1, plan.node.gpus / tp);
   std::vector<World::LinkId> switch_up;
   std::vector<World::LinkId> switch_down;
@@ -175,7 +176,10 @@ HostLinks::HostLinks(World& world, const PoolPlan& plan) {
 
 std::vector<ResourceUse> HostLinks::resources() const {
   std::vector<ResourceUse> out;
-  for (const auto& lane : lanes_) out.push_back(lane->use());
+  for (const auto& lane : lanes_) {
+    out.push_back(lane->use());
+    out.back().bytes = out.back().bytes * ranks_;  // one lane stands for all
+  }
   return out;
 }
 

@@ -38,6 +38,7 @@ class HostLinks {
   [[nodiscard]] std::vector<ResourceUse> resources() const;
 
  private:
+  std::int64_t ranks_;
   std::vector<std::unique_ptr<DuplexLink>> links_;
   std::vector<std::unique_ptr<Lane>> lanes_;
 };

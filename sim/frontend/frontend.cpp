@@ -180,6 +180,12 @@ void Frontend::finish(Sequence& sequence, Outcome outcome, Seconds at) {
   record.ended = at;
   last_ended_ = std::max(last_ended_, at);
   if (outcome == Outcome::kTimedOut) record.ended = record.sent + options_.client_timeout;
+  if (record.first_token < Seconds(0) && sequence.received >= Seconds(0)) {
+    const bool scheduled = sequence.first_scheduled >= Seconds(0);
+    const Seconds until = scheduled ? sequence.first_scheduled : record.ended;
+    const Seconds fetched = scheduled ? sequence.fetched_before : record.fetch;
+    record.queue = std::max(Seconds(0), until - sequence.received - fetched);
+  }
   record.output_tokens = outcome == Outcome::kCompleted
                              ? sequence.request.output.count()
                              : std::max<std::int64_t>(0, sequence.produced);
@@ -221,9 +227,13 @@ void Frontend::give_up(Seconds now) {
 void Frontend::close(Seconds now) {
   refresh_timer_.cancel();
   ended_ = nullptr;
+  for (const auto& engine : engines_) engine->stop(now);
   for (const auto& sequence : sequences_) {
     if (sequence->record.id < 0) continue;
     RequestRecord record = sequence->record;
+    if (record.first_token >= Seconds(0))
+      record.output_tokens =
+          engines_[static_cast<std::size_t>(record.replica)]->given_out(*sequence);
     record.outcome = Outcome::kUnfinished;
     record.ended = now;
     recorder_.finished(record);

@@ -86,6 +86,12 @@ void LoadDriver::next_for_client(Seconds at) {
         continue;
       }
       session.busy = true;
+      if (next_.turn > 0) {  // its turn before ended before this one was read
+        session.turns.push_back(std::move(next_));
+        ++outstanding_;
+        release_turn(session, at);
+        return;
+      }
     }
     ++outstanding_;
     release(std::move(next_), at, at);

@@ -25,8 +25,7 @@ struct KvSequence {
   std::vector<BlockHash> hashes;  // of every full block of the prompt and its whole answer
   std::vector<BlockId> blocks;    // in HBM, first token first
   std::int64_t prompt_tokens = 0;
-  std::int64_t stored_blocks = 0;   // leading blocks that a connector has looked at for storing
-  std::int32_t pending_stores = 0;  // stores under way that still read this sequence's blocks
+  std::int64_t stored_blocks = 0;  // leading blocks that a connector has looked at for storing
 };
 
 // What a tier holds and did, for the summary.

@@ -20,9 +20,9 @@ TEST(Coalescing, OnAndOffGiveTheSameRequestsToANanosecond) {
   for (std::uint64_t seed = first; seed < first + worlds; ++seed) {
     Json experiment = random_experiment(seed);
     experiment["pools"][0]["engine"]["coalesce_steps"] = true;
-    const std::string on = run_to_text(experiment);
+    const std::string on = run_to_text(experiment, true);
     experiment["pools"][0]["engine"]["coalesce_steps"] = false;
-    const std::string off = run_to_text(experiment);
+    const std::string off = run_to_text(experiment, true);
     ASSERT_FALSE(on.empty());
     ASSERT_EQ(on, off) << "world " << seed << ": " << experiment.dump();
   }

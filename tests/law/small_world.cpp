@@ -90,10 +90,24 @@ Json load(Rng& rng) {
 
 }  // namespace
 
+namespace {
+
+// Numbers to nine digits: sums over replicas depend on the order of their parts in the last ones.
+std::string rounded(const Json& json) {
+  std::string text;
+  const Json flat = json.flatten();
+  for (const auto& [key, value] : flat.items())
+    text += value.is_number_float() ? fmt::format("{} {:.9g}\n", key, value.get<double>())
+                                    : fmt::format("{} {}\n", key, value.dump());
+  return text;
+}
+
+}  // namespace
+
 Json random_experiment(std::uint64_t seed) {
   Rng rng = stream(seed, "law/small-world");
   Json pool = {{"replicas", 1 + static_cast<std::int64_t>(rng.below(3))},
-               {"llm", "llama-3.1-8b"},
+               {"llm", pick<const char*>(rng, {"llama-3.1-8b", "llama-3.1-8b", "gpt-oss-20b"})},
                {"gpu", pick<const char*>(rng, {"h100-sxm", "a100-80-sxm", "l4"})},
                {"engine", engine(rng)}};
   if (rng.below(2) == 0) {
@@ -112,6 +126,8 @@ Json random_experiment(std::uint64_t seed) {
   out["workload"] = workload(rng);
   out["load"] = load(rng);
   out["pools"] = Json::array({pool});
+  if (rng.below(4) == 0)
+    out["measure"] = {{"warmup_s", rng.uniform(0, 0.5)}, {"duration_s", rng.uniform(0.3, 2)}};
   out["router"] = {
       {"kind", pick<const char*>(rng, {"round-robin", "random", "power-of-two", "least-loaded",
                                        "session-affinity", "prefix-aware", "prefix-aware"})},
@@ -127,7 +143,7 @@ WorldResult run_here(const Json& experiment) {
   return {simulation.summary(), std::move(collector.records)};
 }
 
-std::string run_to_text(const Json& experiment) {
+std::string run_to_text(const Json& experiment, bool with_summary) {
   return text_of_child([&] {
     WorldResult result = run_here(experiment);
     std::sort(result.records.begin(), result.records.end(),
@@ -140,6 +156,9 @@ std::string run_to_text(const Json& experiment) {
           r.id, r.replica, static_cast<int>(r.outcome), r.output_tokens, r.hit_tokens[0],
           r.hit_tokens[1], r.preemptions, r.sent.count(), r.first_token.count(), r.ended.count(),
           r.queue.count(), r.fetch.count());
+    if (!with_summary) return text;
+    for (const char* part : {"latency_s", "throughput", "resources", "cache"})
+      text += rounded(result.summary[part]);
     return text;
   });
 }

@@ -22,7 +22,8 @@ Json random_experiment(std::uint64_t seed);
 // Runs it in this process: call it in a child (tests/child.hpp).
 WorldResult run_here(const Json& experiment);
 // Runs it in a child; one line of text per request with times rounded to a nanosecond.
-std::string run_to_text(const Json& experiment);
+// With the summary's latencies, throughput, resources and cache when asked.
+std::string run_to_text(const Json& experiment, bool with_summary = false);
 std::string summary_of_child(const Json& experiment);
 
 }  // namespace kvsim
