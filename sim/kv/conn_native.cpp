@@ -5,8 +5,9 @@
 // number of blocks; a tensor-parallel rank copies its part over its own link at the same time, so
 // one rank's bytes tell the time. The chunk's key is the hash of its last block.
 //
-// Left out: the multi-tier gateway, the lazy mode, kernel copies of small pages (all copies use
-// copy engines), and the host's memory bandwidth.
+// Left out: storing again what hits in HBM but has left DRAM; the multi-tier gateway, the lazy
+// mode, kernel copies of small pages (all copies use copy engines), and the host's memory
+// bandwidth.
 #include <algorithm>
 #include <deque>
 
