@@ -18,7 +18,6 @@ namespace kvsim {
 
 class World;
 class Lane;
-struct ResourceUse;
 
 // The KV side of a request in an engine. Owned by the engine.
 struct KvSequence {
