@@ -1,6 +1,7 @@
 // SimGrid allows one simulation per process: runs one in a forked child and brings numbers back.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +58,15 @@ inline std::vector<double> numbers_of_child(const std::function<std::vector<doub
   std::vector<double> numbers(bytes.size() / sizeof(double));
   std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(numbers.data()));
   return numbers;
+}
+
+// Runs `body`, whose expectations count for the running test.
+inline void in_child(const std::function<void()>& body) {
+  const auto failed = [&body]() -> std::string {
+    body();
+    return testing::Test::HasFailure() ? "failed" : "";
+  };
+  EXPECT_EQ(text_of_child(failed), "") << "see the messages above";
 }
 
 }  // namespace kvsim
