@@ -1,0 +1,95 @@
+// A machine: its cores and memory, which every copy and computation on it shares, its DRAM budget
+// and its disks. Engines, clients, stores and gateways that run on one machine share one Host.
+//
+// A thread spends time here, it is not made here: who has threads owns them (Threads) and holds one
+// while it calls compute() or copy().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/base/fields.hpp"
+#include "sim/des/shared_server.hpp"
+#include "sim/des/tasks.hpp"
+#include "sim/store/disk.hpp"
+
+namespace kvsim {
+
+// Rates of a processor. Defaults: spec/perf_model.md section 4.1 (a core copies 8 to 15 GB/s,
+// 8-channel DDR4-3200 gives about 80 % of 205 GB/s), spec/kvrocks_rocksdb.md section 1 (5 to 10
+// GB/s). UNCERTAIN there, hence options; calibration measures them.
+struct CpuOptions {
+  std::int64_t cores = 64;
+  Bandwidth copy{8e9};
+  Bandwidth memory{160e9};
+  template <class F>
+  void fields(F& f) {
+    f.optional("cores", cores, Range{1, 4096}, "Cores of a node.");
+    f.optional("copy_bytes_per_s", copy, Range{1e8, 1e12},
+               "One thread's memcpy of large blocks, payload. Default: assumed.");
+    f.optional("memory_bytes_per_s", memory, Range{1e9, 1e14},
+               "Memory bandwidth of a node, reads and writes together. Default: assumed.");
+  }
+};
+
+// Who holds how much of a machine's DRAM. What is left is page cache.
+class Dram {
+ public:
+  Dram(std::string host, Bytes total) : host_(std::move(host)), total_(total) {}
+  // ConfigError naming every holder when it is over the total (0 = not stated: no limit).
+  void hold(const std::string& who, Bytes bytes);
+  [[nodiscard]] Bytes total() const { return total_; }
+  [[nodiscard]] Bytes held() const;
+  // For the page cache; a machine whose DRAM is not stated has none.
+  [[nodiscard]] Bytes left() const;
+
+ private:
+  struct Holder {
+    std::string who;
+    Bytes bytes;
+  };
+  std::string host_;
+  Bytes total_;
+  std::vector<Holder> holders_;
+};
+
+class Host {
+ public:
+  Host(Tasks& tasks, std::string name, const CpuOptions& cpu, Bytes dram);
+
+  // One thread works: awaitable.
+  auto compute(Seconds work) { return cores_.use(work.count(), 1); }
+  // One thread copies `bytes`, `copies` times over.
+  [[nodiscard]] Task copy(Bytes bytes, double copies);
+  // What copy() takes on an idle machine.
+  [[nodiscard]] Seconds copy_time(Bytes bytes, double copies) const {
+    return Seconds(bytes.real() * copies / cpu_.copy.count());
+  }
+
+  void add_disk(const std::string& name, std::unique_ptr<Disk> disk);
+  // nullptr when there is none of that name.
+  [[nodiscard]] Disk* disk(const std::string& name);
+  [[nodiscard]] std::vector<std::string> disk_names() const;
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const CpuOptions& cpu() const { return cpu_; }
+  [[nodiscard]] Dram& dram() { return dram_; }
+  [[nodiscard]] Tasks& tasks() { return tasks_; }
+  [[nodiscard]] std::vector<ResourceUse> resources() const;
+
+ private:
+  struct NamedDisk {
+    std::string name;
+    std::unique_ptr<Disk> disk;
+  };
+  Tasks& tasks_;
+  std::string name_;
+  CpuOptions cpu_;
+  Dram dram_;
+  SharedServer cores_;   // core-seconds
+  SharedServer memory_;  // bytes read plus bytes written
+  std::vector<NamedDisk> disks_;
+};
+
+}  // namespace kvsim

@@ -1,0 +1,113 @@
+// What lies below a connector: something that keeps values under keys, in a process of its own or
+// on files. This is the server's side; sim/store/store_client.hpp is the client's.
+//
+// A store is a state machine in simulated time: an operation holds one of its threads, spends time
+// on its host's cores, memory and disks, and answers. Background work (flushes, compactions,
+// evictions) goes on beside it and competes for the same.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/des/lane.hpp"
+#include "sim/des/tasks.hpp"
+#include "sim/store/host.hpp"
+
+namespace kvsim {
+
+using StoreKey = std::uint64_t;
+
+enum class Verb : std::uint8_t { kExists, kGet, kPut, kRemove };
+
+enum class Answer : std::uint8_t {
+  kNone,     // not answered
+  kFound,    // kExists, kGet
+  kMissing,  // kExists, kGet, kRemove
+  kStored,   // kPut
+  kRefused,  // kPut: no room, or too large; nothing changed
+  kFailed,   // the store is dead, or it lost the connection
+};
+
+// Where the time of fetching KV goes.
+enum class Stage : std::uint8_t {
+  kClient,   // the client's threads: queueing for them, serialising, copies
+  kNetwork,  // between client and store
+  kServer,   // the store's threads: queueing for them, parsing, copies
+  kDisk,     // reads and waits for the device
+  kCodec,    // decompressing, unpacking
+  kCopy,     // between DRAM and HBM
+  kCount
+};
+constexpr std::size_t kStages = static_cast<std::size_t>(Stage::kCount);
+constexpr std::array<const char*, kStages> kStageNames = {"client", "network", "server",
+                                                          "disk",   "codec",   "copy"};
+
+// Seconds by stage. What runs side by side is counted for each, so the sum may exceed the time that
+// passed: split_over() scales it to what passed.
+struct StageTimes {
+  std::array<Seconds, kStages> seconds{};
+  Seconds& operator[](Stage stage) { return seconds[static_cast<std::size_t>(stage)]; }
+  void add(const StageTimes& other);
+  // The same proportions, adding up to `elapsed`.
+  [[nodiscard]] StageTimes split_over(Seconds elapsed) const;
+};
+
+struct Command {
+  Verb verb = Verb::kGet;
+  StoreKey key = 0;
+  Bytes bytes{0};               // of the value, for kGet filled in by the store
+  std::int64_t connection = 0;  // of which client: a server may pin connections to threads
+  Answer answer = Answer::kNone;
+  StageTimes times;
+};
+
+// What a store holds and did, for the summary.
+struct StoreUse {
+  Bytes live{0};     // values that can be read
+  Bytes stored{0};   // taken in from clients
+  Bytes evicted{0};  // dropped to make room
+  Bytes refused{0};
+  std::int64_t gets = 0;
+  std::int64_t hits = 0;
+  std::int64_t puts = 0;
+  double write_amplification = 0;  // bytes written to disk per byte taken in; 0 = no disk
+};
+
+class Store {
+ public:
+  static constexpr const char* kPlugin = "store";
+  struct Context {
+    Tasks& tasks;
+    Host& host;
+    std::string name;
+    bool deterministic = true;
+    std::uint64_t seed = 1;
+    // What-if: these are free.
+    bool free_server = false;
+    bool free_disk = false;
+  };
+
+  virtual ~Store() = default;
+  // The command's bytes have arrived; comes back with its answer, when the reply is complete in the
+  // server (what it spends on sending it included). The command outlives the call.
+  [[nodiscard]] virtual Task serve(Command& command) = 0;
+  // What a key's value takes, nullopt when it is not there: for tests and estimates, no time.
+  [[nodiscard]] virtual bool contains(StoreKey key) const = 0;
+  // Puts a value there before time starts. False when there is no room.
+  virtual bool preload(StoreKey key, Bytes bytes) = 0;
+  // A restart: a cold one forgets everything that is not on disk; warm is as it was.
+  virtual void restart(bool warm) = 0;
+  // DRAM that the process takes on its host.
+  [[nodiscard]] virtual Bytes dram() const = 0;
+  // Predicted, not spent: server seconds and disk seconds to serve a get of this size.
+  [[nodiscard]] virtual Seconds estimate_get(Bytes bytes) const = 0;
+  // True for an in-process library or a file system: no connection, no wire, no RESP.
+  [[nodiscard]] virtual bool local() const { return false; }
+  [[nodiscard]] virtual StoreUse use() const = 0;
+  [[nodiscard]] virtual std::vector<ResourceUse> resources() const = 0;
+};
+
+}  // namespace kvsim
