@@ -19,9 +19,9 @@ void Dram::hold(const std::string& who, Bytes bytes) {
   for (const Holder& holder : holders_)
     list += fmt::format("{}{} {:.3g} GB", list.empty() ? "" : ", ", holder.who,
                         holder.bytes.real() / 1e9);
-  throw ConfigError(fmt::format("DRAM of {}", host_),
-                    fmt::format("{:.3g} GB ({})", held().real() / 1e9, list),
-                    fmt::format("at most its {:.3g} GB (dram_bytes)", total_.real() / 1e9));
+  throw ConfigError(
+      fmt::format("DRAM of {}: found {:.3g} GB ({}); allowed: at most its {:.3g} GB (dram_bytes)",
+                  host_, held().real() / 1e9, list, total_.real() / 1e9));
 }
 
 Bytes Dram::held() const {
