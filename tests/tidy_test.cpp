@@ -35,6 +35,7 @@ const std::vector<IncludeRule> kIncludeRules = {
     {"sim/workload/", {"sim/workload/", "sim/base/"}},
     {"sim/perf/", {"sim/perf/", "sim/base/"}},
     {"sim/des/", {"sim/des/", "sim/base/"}},
+    {"sim/explain/", {"sim/explain/", "sim/base/"}},
     {"sim/probe/", {"sim/probe/", "sim/base/", "kernels/"}},
     {"sim/store/", {"sim/store/", "sim/des/", "sim/workload/", "sim/perf/", "sim/base/"}},
     // Of the KV layer, what moves bytes owns time; pools, tiers and policies are pure.
@@ -53,7 +54,7 @@ const std::vector<IncludeRule> kIncludeRules = {
       "sim/workload/", "sim/perf/", "sim/base/"}},
     {"sim/experiment/",
      {"sim/experiment/", "sim/frontend/", "sim/engine/", "sim/kv/", "sim/store/", "sim/report/",
-      "sim/des/", "sim/probe/", "sim/workload/", "sim/perf/", "sim/base/"}},
+      "sim/des/", "sim/probe/", "sim/explain/", "sim/workload/", "sim/perf/", "sim/base/"}},
     {"sim/cli/", {"sim/"}},
     {"kernels/", {"kernels/"}},
     {"tests/", {"sim/", "kernels/", "tests/"}},

@@ -1,0 +1,101 @@
+// kvrocks.conf: one "name value" a line. Example:
+//
+//   workers 16                            # threads
+//   rocksdb.write_buffer_size 256         # MiB
+//   rocksdb.enable_blob_files yes
+//
+// After Kvrocks 2.10 (October 2024, RocksDB 9.3). String values, which is what a KV cache stores,
+// live in one column family, so options that hold per column family are taken once.
+#include "sim/base/registry.hpp"
+#include "sim/explain/config_format.hpp"
+#include "sim/explain/config_lines.hpp"
+#include "sim/explain/kvrocks_checks.hpp"
+#include "sim/explain/kvrocks_options.hpp"
+
+namespace kvsim {
+
+namespace {
+
+class KvrocksFormat final : public ConfigFormat {
+ public:
+  using Options = NoOptions;
+  KvrocksFormat(const NoOptions&, const Context&) {}
+
+  [[nodiscard]] bool recognises(const std::string& text, const std::string&) const override {
+    // Not the file's name: a Redis configuration would be taken too.
+    return has_option(parse_config_lines(text),
+                      {"rocksdb.", "max-db-size", "max-io-mb", "db-name",
+                       "compaction-checker-range", "compaction-checker-cron", "workers"});
+  }
+
+  [[nodiscard]] Explanation explain(const std::string& text, const std::string&) const override {
+    Explanation out;
+    out.target = "store";
+    out.config["kind"] = "kvrocks";
+    OptionReader reader(kvrocks_options(), out);
+    for (const NamedValue& option : parse_config_lines(text)) reader.read(option);
+    translate_compression(out);
+    translate_block_cache(reader, out);
+    translate_background_jobs(reader, out);
+    check_kvrocks(reader, out);
+    return out;
+  }
+
+ private:
+  // Our LSM tree knows none, lz4 and zstd.
+  static void translate_compression(Explanation& out) {
+    Explained* option = out.find("rocksdb.compression");
+    if (option == nullptr) return;
+    const std::string kind = lower_case(option->value);
+    Json& lsm = out.config["lsm"];
+    if (kind == "no") lsm["compression"] = "none";
+    if (kind == "snappy") {
+      lsm["compression"] = "lz4";
+      option->text += " Modelled as lz4, which costs about as much.";
+    }
+    if (kind == "zlib") {
+      lsm.erase("compression");
+      option->effect = Effect::kNotModelled;
+      option->key.clear();
+    }
+  }
+
+  static void translate_block_cache(const OptionReader& reader, Explanation& out) {
+    const bool stated = reader.given("rocksdb.block_cache_size") ||
+                        reader.given("rocksdb.metadata_block_cache_size") ||
+                        reader.given("rocksdb.subkey_block_cache_size") ||
+                        reader.given("rocksdb.share_metadata_and_subkey_block_cache");
+    if (!stated) return;
+    out.config["block_cache_bytes"] = static_cast<std::int64_t>(kvrocks_block_cache_bytes(reader));
+    if (reader.number("rocksdb.block_cache_size") > 0) return;
+    for (const char* name :
+         {"rocksdb.metadata_block_cache_size", "rocksdb.subkey_block_cache_size"}) {
+      Explained* option = out.find(name);
+      if (option == nullptr || option->effect == Effect::kRefused) continue;
+      option->effect = Effect::kModelled;
+      option->key = "/block_cache_bytes";
+    }
+  }
+
+  // -1 leaves it to max_background_jobs: a quarter of them flushes, the rest compactions, and one
+  // at least where only the other is given (RocksDB's rule).
+  static void translate_background_jobs(const OptionReader& reader, Explanation& out) {
+    const double flushes = reader.number("rocksdb.max_background_flushes");
+    const double compactions = reader.number("rocksdb.max_background_compactions");
+    if (flushes > 0 && compactions > 0) return;
+    const auto jobs = static_cast<std::int64_t>(reader.number("rocksdb.max_background_jobs"));
+    const std::int64_t quarter = std::max<std::int64_t>(1, jobs / 4);
+    const bool neither = flushes < 0 && compactions < 0;
+    Json& lsm = out.config["lsm"];
+    if (flushes <= 0) lsm["max_background_flushes"] = neither ? quarter : 1;
+    if (compactions <= 0)
+      lsm["max_background_compactions"] =
+          neither ? std::max<std::int64_t>(1, jobs - quarter) : std::int64_t{1};
+  }
+};
+
+const Register<ConfigFormat, KvrocksFormat> kRegistered("kvrocks", "kvrocks.conf");
+
+}  // namespace
+
+}  // namespace kvsim
