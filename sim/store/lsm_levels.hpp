@@ -1,0 +1,97 @@
+// The table files of an LSM tree by level: sizes, targets, scores, debt, overlaps.
+//
+// Level 0 is ordered newest first and its files overlap; deeper levels are ordered by key and do
+// not. Source: VersionStorageInfo in db/version_set.cc of RocksDB 9 (levelled compaction).
+// Leaves out: TTL and periodic compaction, files marked by hand, draining of levels that became
+// unnecessary.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "sim/store/lsm_file.hpp"
+
+namespace kvsim {
+
+using SstFiles = std::vector<std::unique_ptr<SstFile>>;
+
+// The range of one list of files, and the bytes in it.
+KeyRange range_of(const std::vector<SstFile*>& files);
+Bytes bytes_of(const std::vector<SstFile*>& files);
+
+class LsmLevels {
+ public:
+  explicit LsmLevels(const LsmOptions& options);
+
+  struct Score {
+    int level = 0;
+    double score = 0;  // from 1 the level wants to be compacted
+  };
+
+  [[nodiscard]] int count() const { return static_cast<int>(levels_.size()); }
+  [[nodiscard]] const SstFiles& files(int level) const { return at(level).files; }
+  [[nodiscard]] Bytes bytes(int level) const { return at(level).bytes; }
+  [[nodiscard]] Bytes target(int level) const { return at(level).target; }
+  // Where level 0 is compacted to.
+  [[nodiscard]] int base_level() const { return base_level_; }
+  // The size at which files of a level are cut.
+  [[nodiscard]] Bytes target_file(int level) const;
+  // All levels but the last, highest score first.
+  [[nodiscard]] std::vector<Score> scores() const;
+  // What must be rewritten until every level is within its target, as RocksDB estimates it.
+  [[nodiscard]] Bytes pending_compaction() const { return pending_; }
+  // The deepest level that has files; 0 if none has.
+  [[nodiscard]] int deepest() const;
+
+  // Files of a level whose keys overlap the range. Of level 0: those that overlap the range or one
+  // another of them, newest first.
+  [[nodiscard]] std::vector<SstFile*> overlapping(int level, KeyRange range) const;
+  // Of a level below 0: those that lie inside the range.
+  [[nodiscard]] std::vector<SstFile*> inside(int level, KeyRange range) const;
+  // Whether a file of a level below this one may hold the key.
+  [[nodiscard]] bool may_exist_below(int level, LsmKey key) const;
+  // Positions in files(level), in the order in which RocksDB would compact them: first those with
+  // the least overlap below them for their size (kMinOverlappingRatio).
+  [[nodiscard]] const std::vector<int>& by_overlap(int level) const;
+
+  // Changes. `place` is the position in level 0; ignored below. refresh() ends a set of changes.
+  void add(int level, SstFiles files, std::size_t place = 0);
+  SstFiles remove(int level, const std::vector<SstFile*>& files);
+  void refresh();
+  void set_compacting(int level, SstFile& file, bool compacting);
+  // The compensated size of a new file.
+  [[nodiscard]] Bytes compensated(const SstFile& file) const;
+
+ private:
+  struct Level {
+    SstFiles files;
+    Bytes bytes{0};
+    Bytes idle{0};  // compensated bytes of files that are not being compacted
+    Bytes target{0};
+    mutable std::vector<int> order;  // by_overlap(), when `ordered`
+    mutable bool ordered = false;
+  };
+
+  [[nodiscard]] const Level& at(int level) const {
+    return levels_[static_cast<std::size_t>(level)];
+  }
+  [[nodiscard]] Level& at(int level) { return levels_[static_cast<std::size_t>(level)]; }
+  [[nodiscard]] std::pair<std::size_t, std::size_t> span_of(int level, KeyRange range) const;
+  [[nodiscard]] std::vector<SstFile*> overlapping_level0(KeyRange range) const;
+  [[nodiscard]] double level0_score() const;
+  [[nodiscard]] Bytes overlap_below(int level, const SstFile& file) const;
+  void forget(int level, const SstFile& file);
+  void set_static_targets();
+  void set_dynamic_targets();
+  [[nodiscard]] Bytes estimate_pending() const;
+
+  const LsmOptions& options_;
+  std::vector<Level> levels_;
+  int base_level_ = 1;
+  Bytes pending_{0};
+  Bytes value_bytes_{0};     // of all table files, for compensated()
+  std::int64_t values_ = 0;  // entries that are not tombstones
+};
+
+}  // namespace kvsim
