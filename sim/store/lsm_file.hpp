@@ -62,8 +62,9 @@ struct BlobFile {
 struct LsmFormat {
   // Key with sequence and type, lengths, value or blob reference.
   static Bytes table_entry(const LsmOptions& options, const LsmEntry& entry);
-  // Index entry, restart points and trailer of a data block.
-  static Bytes table_block(const LsmOptions& options) { return options.key + Bytes(36); }
+  // Trailer, restart points and index entry of a data block; index keys are cut short, so keys that
+  // differ early cost a few bytes only.
+  static constexpr Bytes kTableBlock{26};
   // Properties, metaindex and footer.
   static constexpr Bytes kTableFile{1150};
   static Bytes blob_record(const LsmOptions& options, Bytes value) {

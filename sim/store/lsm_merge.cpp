@@ -156,7 +156,7 @@ void TableSize::add(const LsmEntry& entry) {
 void TableSize::end_block() {
   written_ += block_.real() * stored_share_;
   block_ = Bytes(0);
-  index_ += LsmFormat::table_block(options_);
+  index_ += LsmFormat::kTableBlock;
 }
 
 Bytes TableSize::finished() const {
