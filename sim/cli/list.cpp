@@ -6,6 +6,7 @@
 #include "sim/cli/commands.hpp"
 #include "sim/engine/scheduler.hpp"
 #include "sim/experiment/schema.hpp"
+#include "sim/explain/config_format.hpp"
 #include "sim/frontend/router.hpp"
 #include "sim/kv/connector.hpp"
 #include "sim/kv/eviction.hpp"
@@ -31,6 +32,7 @@ void list_everything() {
   list_plugins<Eviction>();
   list_plugins<StepTime>();
   list_plugins<TraceFormat>();
+  list_plugins<ConfigFormat>();
   for (const char* kind : {"llm", "gpu", "engine", "prices"})
     fmt::print("models/{}:\n  {}\n", kind, join_names(model_names(kind)));
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "sim/explain/lmcache_tables.hpp"
 
@@ -190,7 +191,17 @@ class Checks {
   bool remote_;
 };
 
-void explain_server(const std::vector<NamedValue>& options, Explanation& out) {
+}  // namespace
+
+bool is_lmcache_option(const std::string& name) {
+  return lmcache_table().find(name) != nullptr || name.starts_with("extra_config");
+}
+
+bool is_lmcache_server_option(const std::string& name) {
+  return lmcache_server_table().find(name) != nullptr;
+}
+
+void explain_lmcache_server(const std::vector<NamedValue>& options, Explanation& out) {
   out.config["kind"] = "lmcache-mp";
   OptionReader reader(lmcache_server_table(), out);
   for (const NamedValue& option : options) reader.read(option);
@@ -210,22 +221,12 @@ void explain_server(const std::vector<NamedValue>& options, Explanation& out) {
         reader.number("eviction_ratio")));
 }
 
-}  // namespace
-
-bool is_lmcache_option(const std::string& name) {
-  return lmcache_table().find(name) != nullptr || name.starts_with("extra_config");
-}
-
-bool is_lmcache_server_option(const std::string& name) {
-  return lmcache_server_table().find(name) != nullptr;
-}
-
 void explain_lmcache(const std::vector<NamedValue>& options, Explanation& out) {
   const bool server = std::any_of(options.begin(), options.end(), [](const NamedValue& option) {
     return option.name.starts_with("l1_") || option.name.starts_with("l2_") ||
            option.name.starts_with("eviction_");
   });
-  if (server) return explain_server(options, out);
+  if (server) return explain_lmcache_server(options, out);
   out.config["kind"] = "lmcache";
   OptionReader reader(lmcache_table(), out);
   for (const NamedValue& option : options) reader.read(option);

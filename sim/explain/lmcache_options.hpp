@@ -11,6 +11,9 @@ namespace kvsim {
 // when an option of the multiprocess server is among them. Adds contradictions and notes.
 void explain_lmcache(const std::vector<NamedValue>& options, Explanation& out);
 
+// The same for options that are known to be the multiprocess server's.
+void explain_lmcache_server(const std::vector<NamedValue>& options, Explanation& out);
+
 // Whether the name is one of LMCache's.
 [[nodiscard]] bool is_lmcache_option(const std::string& name);
 [[nodiscard]] bool is_lmcache_server_option(const std::string& name);

@@ -102,6 +102,11 @@ void OptionReader::read_known(const OptionRow& row, Explained& option) {
   option.text = row.text;
   if (row.effect == Effect::kIgnoredByReal) return;
   const auto parsed = parse_unit(option.value, row.unit);
+  if (!parsed && option.value.find('$') != std::string::npos) {
+    option.effect = Effect::kNotModelled;
+    option.text = "A variable, whose value is not known here.";
+    return;
+  }
   if (!parsed || !in_range(row, *parsed)) {
     option.effect = Effect::kRefused;
     option.text = fmt::format("{} takes {}{}.", table_->system(), allowed(row),

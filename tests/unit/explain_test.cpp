@@ -1,0 +1,549 @@
+// Real configuration files, in the style of the wild: what each option comes out as.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "sim/base/errors.hpp"
+#include "sim/explain/translate.hpp"
+#include "sim/explain/unit_text.hpp"
+
+namespace kvsim {
+namespace {
+
+constexpr std::int64_t kMebi = std::int64_t{1} << 20;
+constexpr std::int64_t kGibi = std::int64_t{1} << 30;
+
+// A tuned Kvrocks in front of two NVMe drives; the options of spec kvrocks_rocksdb section 8.
+constexpr const char* kTunedKvrocks = R"(
+# ---- cache tier ----
+bind 0.0.0.0
+workers   32                                  # one for each client connection
+rocksdb.block_cache_size 419430               # MB
+rocksdb.row_cache_size 113000
+rocksdb.write_buffer_size	512
+rocksdb.max_write_buffer_number 12
+rocksdb.min_write_buffer_number_to_merge 2
+ROCKSDB.target_file_size_base "1024"
+rocksdb.max_background_jobs 32
+rocksdb.max_background_compactions 32
+rocksdb.max_background_flushes 16
+rocksdb.max_subcompactions 16
+rocksdb.max_total_wal_size 8192
+rocksdb.wal_ttl_seconds 10800
+rocksdb.wal_size_limit_mb 16384
+rocksdb.level0_file_num_compaction_trigger 4
+rocksdb.level0_slowdown_writes_trigger 20
+rocksdb.level0_stop_writes_trigger 40
+rocksdb.delayed_write_rate 0
+rocksdb.enable_pipelined_write yes
+rocksdb.compression lz4   # cheap
+rocksdb.compression_start_level 2
+rocksdb.block_size 16384
+rocksdb.compaction_readahead_size 4194304
+rocksdb.enable_blob_files no
+rocksdb.min_blob_size 4096
+rocksdb.blob_file_size 134217728
+rocksdb.enable_blob_garbage_collection yes
+rocksdb.blob_garbage_collection_age_cutoff 25
+rocksdb.max_open_files -1
+rocksdb.dump_malloc_stats yes
+rocksdb.partition_filters yes
+enable-blob-cache yes
+auto-resize-block-and-sst yes
+max-db-size 0
+)";
+
+Explanation kvrocks(const std::string& text) { return explain_text("kvrocks", text, "a.conf"); }
+Explanation lmcache(const std::string& text) { return explain_text("lmcache", text, "a.yaml"); }
+Explanation vllm(const std::string& text) { return explain_text("vllm", text, ""); }
+
+Effect effect_of(Explanation explanation, const std::string& option) {
+  const Explained* found = explanation.find(option);
+  EXPECT_NE(found, nullptr) << option;
+  return found == nullptr ? Effect::kUnknown : found->effect;
+}
+
+std::string text_of(Explanation explanation, const std::string& option) {
+  const Explained* found = explanation.find(option);
+  EXPECT_NE(found, nullptr) << option;
+  return found == nullptr ? "" : found->text;
+}
+
+bool says(const std::vector<std::string>& lines, const std::string& part) {
+  return std::any_of(lines.begin(), lines.end(),
+                     [&](const std::string& line) { return line.find(part) != std::string::npos; });
+}
+
+std::string all(const Explanation& explanation) { return explanation_json(explanation).dump(1); }
+
+// --- Kvrocks ------------------------------------------------------------------------------------
+
+TEST(ExplainKvrocks, SizesComeOutInBytesWhateverTheirUnit) {
+  const Json config = kvrocks(kTunedKvrocks).config;
+  EXPECT_EQ(config["kind"], "kvrocks");
+  EXPECT_EQ(config["workers"], 32);
+  EXPECT_EQ(config["block_cache_bytes"], 419430 * kMebi);
+  EXPECT_EQ(config["row_cache_bytes"], 113000 * kMebi);
+  EXPECT_EQ(config["max_db_bytes"], 0);
+  const Json& lsm = config["lsm"];
+  EXPECT_EQ(lsm["write_buffer_bytes"], 512 * kMebi);
+  EXPECT_EQ(lsm["target_file_size_base_bytes"], kGibi);
+  EXPECT_EQ(lsm["max_total_wal_bytes"], 8 * kGibi);
+  EXPECT_EQ(lsm["wal_size_limit_bytes"], 16 * kGibi);
+  EXPECT_EQ(lsm["compaction_readahead_bytes"], 4 * kMebi);
+  EXPECT_EQ(lsm["blob_file_bytes"], 128 * kMebi);
+  EXPECT_EQ(lsm["block_bytes"], 16384);
+  EXPECT_EQ(lsm["min_blob_bytes"], 4096);
+}
+
+TEST(ExplainKvrocks, CountsFlagsAndSharesComeOutAsTheyAre) {
+  const Json lsm = kvrocks(kTunedKvrocks).config["lsm"];
+  EXPECT_EQ(lsm["max_write_buffer_number"], 12);
+  EXPECT_EQ(lsm["max_background_jobs"], 32);
+  EXPECT_EQ(lsm["max_background_compactions"], 32);
+  EXPECT_EQ(lsm["max_background_flushes"], 16);
+  EXPECT_EQ(lsm["max_subcompactions"], 16);
+  EXPECT_EQ(lsm["level0_file_num_compaction_trigger"], 4);
+  EXPECT_EQ(lsm["level0_slowdown_writes_trigger"], 20);
+  EXPECT_EQ(lsm["level0_stop_writes_trigger"], 40);
+  EXPECT_EQ(lsm["delayed_write_rate_bytes_per_s"], 0);
+  EXPECT_EQ(lsm["wal_ttl_s"], 10800);
+  EXPECT_EQ(lsm["enable_pipelined_write"], true);
+  EXPECT_EQ(lsm["compression"], "lz4");
+  EXPECT_EQ(lsm["compression_start_level"], 2);
+  EXPECT_EQ(lsm["enable_blob_files"], false);
+  EXPECT_EQ(lsm["enable_blob_garbage_collection"], true);
+  EXPECT_DOUBLE_EQ(lsm["blob_garbage_collection_age_cutoff"].get<double>(), 0.25);
+}
+
+TEST(ExplainKvrocks, TellsWhatTheRealServerReadsOver) {
+  const Explanation explanation = kvrocks(kTunedKvrocks);
+  for (const char* option :
+       {"rocksdb.min_write_buffer_number_to_merge", "rocksdb.dump_malloc_stats",
+        "rocksdb.partition_filters", "enable-blob-cache", "auto-resize-block-and-sst"})
+    EXPECT_EQ(effect_of(explanation, option), Effect::kIgnoredByReal) << option;
+  EXPECT_FALSE(explanation.config["lsm"].contains("min_write_buffer_number_to_merge"));
+}
+
+TEST(ExplainKvrocks, EveryOtherOptionOfTheFileIsKnown) {
+  const Explanation explanation = kvrocks(kTunedKvrocks);
+  for (const Explained& option : explanation.options) {
+    EXPECT_NE(option.effect, Effect::kUnknown) << option.option;
+    EXPECT_NE(option.effect, Effect::kRefused) << option.option;
+    EXPECT_FALSE(option.text.empty()) << option.option;
+  }
+  EXPECT_EQ(effect_of(explanation, "rocksdb.max_open_files"), Effect::kNotModelled);
+  EXPECT_NE(text_of(explanation, "rocksdb.block_size").find("Irrelevant for big values"),
+            std::string::npos);
+}
+
+TEST(ExplainKvrocks, ContradictionsFollowFromTheNumbers) {
+  const Explanation explanation = kvrocks(kTunedKvrocks);
+  const auto& lines = explanation.contradictions;
+  EXPECT_TRUE(says(lines, "L0 file of 1 GiB (2 x write_buffer_size)")) << all(explanation);
+  EXPECT_TRUE(says(lines, "4 L0 files at once would need 4 GiB")) << all(explanation);
+  EXPECT_TRUE(says(lines, "delayed_write_rate is 0: ")) << all(explanation);
+  EXPECT_TRUE(says(lines, "hard stop at 40")) << all(explanation);
+  EXPECT_TRUE(says(lines, "three times")) << all(explanation);
+  EXPECT_TRUE(says(lines, "on the disk twice")) << all(explanation);
+  EXPECT_TRUE(says(lines, "compression lz4 from level 2")) << all(explanation);
+  EXPECT_TRUE(says(lines, "blob_file_size")) << all(explanation);
+  EXPECT_TRUE(says(explanation.notes, "memtables up to 6 GiB (12 x 512 MiB)")) << all(explanation);
+  EXPECT_TRUE(says(explanation.notes, "nothing is evicted")) << all(explanation);
+}
+
+TEST(ExplainKvrocks, AFittingTreeHasNoComplaintOfLevels) {
+  const Explanation small = kvrocks("rocksdb.write_buffer_size 64\n");
+  EXPECT_FALSE(says(small.contradictions, "makes an L0 file")) << all(small);
+  const Explanation blobs =
+      kvrocks("rocksdb.write_buffer_size 512\nrocksdb.enable_blob_files yes\n");
+  EXPECT_FALSE(says(blobs.contradictions, "makes an L0 file")) << all(blobs);
+}
+
+TEST(ExplainKvrocks, ALimitedWriteRateIsASlowdown) {
+  const Explanation explanation = kvrocks("rocksdb.delayed_write_rate 16777216\n");
+  EXPECT_FALSE(says(explanation.contradictions, "delayed_write_rate")) << all(explanation);
+  EXPECT_EQ(explanation.config["lsm"]["delayed_write_rate_bytes_per_s"], 16 * kMebi);
+}
+
+TEST(ExplainKvrocks, BytesWhereMebibytesAreMeantAreRefused) {
+  const Explanation explanation =
+      kvrocks("rocksdb.block_cache_size 8589934592\nrocksdb.write_buffer_size 268435456\n");
+  EXPECT_EQ(effect_of(explanation, "rocksdb.block_cache_size"), Effect::kRefused);
+  EXPECT_TRUE(says(explanation.contradictions, "8 GiB would be written 8192")) << all(explanation);
+  EXPECT_TRUE(says(explanation.contradictions, "256 MiB would be written 256"));
+  EXPECT_FALSE(explanation.config["lsm"].contains("write_buffer_bytes"));
+  EXPECT_THROW((void)translate_text("kvrocks", "rocksdb.write_buffer_size 268435456\n", "a.conf"),
+               ConfigError);
+}
+
+TEST(ExplainKvrocks, BytesThatTheParserWouldTakeAreToldToo) {
+  const Explanation explanation = kvrocks("rocksdb.row_cache_size 1073741824\n");
+  EXPECT_EQ(effect_of(explanation, "rocksdb.row_cache_size"), Effect::kModelled);
+  EXPECT_TRUE(says(explanation.contradictions, "1 GiB would be written 1024")) << all(explanation);
+}
+
+TEST(ExplainKvrocks, ANumberWithAUnitIsRefusedAsByTheRealParser) {
+  EXPECT_EQ(effect_of(kvrocks("rocksdb.write_buffer_size 256MB\n"), "rocksdb.write_buffer_size"),
+            Effect::kRefused);
+}
+
+TEST(ExplainKvrocks, ManyCompactionsWithFewJobsAreTold) {
+  const Explanation explanation = kvrocks("rocksdb.max_background_compactions 16\n");
+  EXPECT_TRUE(says(explanation.contradictions,
+                   "max_background_compactions 16 is more than max_background_jobs 4 (default)"))
+      << all(explanation);
+}
+
+TEST(ExplainKvrocks, MinusOneLeavesJobsToTheSharedLimit) {
+  const Json lsm = kvrocks(
+                       "rocksdb.max_background_jobs 16\n"
+                       "rocksdb.max_background_flushes -1\n"
+                       "rocksdb.max_background_compactions -1\n")
+                       .config["lsm"];
+  EXPECT_EQ(lsm["max_background_flushes"], 4);
+  EXPECT_EQ(lsm["max_background_compactions"], 12);
+}
+
+TEST(ExplainKvrocks, MemtablesBeyondTheLogLimitAreTold) {
+  const Explanation explanation =
+      kvrocks("rocksdb.write_buffer_size 256\nrocksdb.max_write_buffer_number 8\n");
+  EXPECT_TRUE(
+      says(explanation.contradictions,
+           "max_total_wal_size 512 MiB (default) forces a flush before the memtables' 2 GiB"))
+      << all(explanation);
+}
+
+TEST(ExplainKvrocks, TheBlockCacheOfOldOptionsAddsUp) {
+  const std::string text = "rocksdb.metadata_block_cache_size 4096\n";
+  EXPECT_EQ(kvrocks(text).config["block_cache_bytes"], 6 * kGibi);
+  EXPECT_EQ(kvrocks(text + "rocksdb.share_metadata_and_subkey_block_cache no\n")
+                .config["block_cache_bytes"],
+            4 * kGibi);
+  EXPECT_FALSE(kvrocks("workers 8\n").config.contains("block_cache_bytes"));
+}
+
+TEST(ExplainKvrocks, AnUnknownOptionComesWithTheNearestName) {
+  const Explanation explanation = kvrocks("rocksdb.max_write_bufer_number 6\nfrobnicate 1\n");
+  EXPECT_EQ(effect_of(explanation, "rocksdb.max_write_bufer_number"), Effect::kUnknown);
+  EXPECT_NE(text_of(explanation, "rocksdb.max_write_bufer_number")
+                .find("Did you mean rocksdb.max_write_buffer_number?"),
+            std::string::npos);
+  EXPECT_EQ(text_of(explanation, "frobnicate").find("Did you mean"), std::string::npos);
+}
+
+TEST(ExplainKvrocks, TheLastOfTwoValuesHolds) {
+  const Explanation explanation = kvrocks("workers 4\nworkers 12\n");
+  EXPECT_EQ(explanation.config["workers"], 12);
+  EXPECT_TRUE(says(explanation.contradictions, "workers is given more than once (4, 12)"));
+}
+
+// --- Redis and Valkey ---------------------------------------------------------------------------
+
+TEST(ExplainRedis, MemoryUnitsAreRedisOwn) {
+  const Json config = explain_text("redis",
+                                   "maxmemory 64gb\nmaxmemory-policy allkeys-lru\nio-threads 8\n"
+                                   "save \"\"\nappendonly no\n",
+                                   "redis.conf")
+                          .config;
+  EXPECT_EQ(config["kind"], "redis");
+  EXPECT_EQ(config["max_memory_bytes"], 64 * kGibi);
+  EXPECT_EQ(config["max_memory_policy"], "allkeys-lru");
+  EXPECT_EQ(config["io_threads"], 8);
+  EXPECT_EQ(config["snapshots"], false);
+  EXPECT_EQ(config["append_only"], false);
+  EXPECT_EQ(translate_text("redis", "maxmemory 5G", "valkey.conf")["max_memory_bytes"],
+            5'000'000'000);
+  EXPECT_EQ(translate_text("redis", "maxmemory 5G", "valkey.conf")["kind"], "valkey");
+}
+
+TEST(ExplainRedis, SaveLinesAddUpAndAnEmptyOneClears) {
+  const auto snapshots = [](const std::string& text) {
+    return translate_text("redis", text, "redis.conf")["snapshots"].get<bool>();
+  };
+  EXPECT_TRUE(snapshots("save 900 1\nsave 300 10\n"));
+  EXPECT_FALSE(snapshots("save 900 1\nsave \"\"\n"));
+  EXPECT_TRUE(snapshots("save \"\"\nsave 60 1\n"));
+}
+
+TEST(ExplainRedis, AFullCacheWithoutEvictionIsTold) {
+  const Explanation full = explain_text("redis", "maxmemory 1gb\nsave ''\n", "redis.conf");
+  EXPECT_TRUE(says(full.contradictions, "noeviction (default)")) << all(full);
+  const Explanation endless = explain_text("redis", "maxmemory-policy allkeys-lfu\n", "redis.conf");
+  EXPECT_TRUE(says(endless.contradictions, "nothing is ever evicted")) << all(endless);
+}
+
+// --- LMCache ------------------------------------------------------------------------------------
+
+constexpr const char* kRemoteLmcache = R"(# LMCache in front of a store
+chunk_size: 1024
+local_cpu: False
+max_local_cpu_size: 4.0   # GB
+remote_url: "redis://cache-0:6666"
+remote_serde: "naive"
+save_unfull_chunk: true
+use_layerwise: true
+blocking_timeout_secs: 60
+lookup_timeout_ms: 500
+cache_policy: LFU
+local_disk: null
+extra_config:
+  use_mset: true
+  enable_batch_writes: true
+  redis_batch_size: 64
+)";
+
+TEST(ExplainLmcache, TranslatesTheInProcessOptions) {
+  const Json config = lmcache(kRemoteLmcache).config;
+  EXPECT_EQ(config["kind"], "lmcache");
+  EXPECT_EQ(config["chunk_tokens"], 1024);
+  EXPECT_EQ(config["local_cpu"], false);
+  EXPECT_EQ(config["max_local_cpu_bytes"], 4 * kGibi);
+  EXPECT_EQ(config["remote"], "redis");
+  EXPECT_EQ(config["client"], "redis");
+  EXPECT_EQ(config["serde"], "naive");
+  EXPECT_EQ(config["use_layerwise"], true);
+  EXPECT_EQ(config["blocking_timeout_s"], 60);
+  EXPECT_DOUBLE_EQ(config["lookup_timeout_s"].get<double>(), 0.5);
+  EXPECT_EQ(config["cache_policy"], "lfu");
+  EXPECT_EQ(config["local_disk"], false);
+  EXPECT_NE(text_of(lmcache(kRemoteLmcache), "remote_url").find("cache-0:6666"), std::string::npos);
+}
+
+TEST(ExplainLmcache, OptionsThatNothingReadsAreIgnored) {
+  for (const char* option : {"extra_config.use_mset", "extra_config.enable_batch_writes",
+                             "extra_config.redis_batch_size"})
+    EXPECT_EQ(effect_of(lmcache(kRemoteLmcache), option), Effect::kIgnoredByReal) << option;
+}
+
+TEST(ExplainLmcache, LayerwiseAndAsyncLoadingForbidUnfullChunks) {
+  EXPECT_EQ(effect_of(lmcache(kRemoteLmcache), "save_unfull_chunk"), Effect::kIgnoredByReal);
+  EXPECT_EQ(lmcache(kRemoteLmcache).config["save_unfull_chunk"], false);
+  const Explanation async = lmcache("enable_async_loading: true\nsave_unfull_chunk: true\n");
+  EXPECT_EQ(async.config["save_unfull_chunk"], false);
+  const Explanation plain = lmcache("save_unfull_chunk: true\n");
+  EXPECT_EQ(plain.config["save_unfull_chunk"], true);
+  EXPECT_EQ(effect_of(plain, "save_unfull_chunk"), Effect::kModelled);
+}
+
+TEST(ExplainLmcache, ASmallStagingBufferIsTold) {
+  const Explanation explanation = lmcache(kRemoteLmcache);
+  EXPECT_TRUE(says(explanation.contradictions,
+                   "4 GiB are only a staging buffer, of 32 chunks of 1024 tokens"))
+      << all(explanation);
+  EXPECT_TRUE(says(explanation.notes, "128 MiB a chunk")) << all(explanation);
+}
+
+TEST(ExplainLmcache, ChunksThatNoServerAcceptsAreTold) {
+  const Explanation big = lmcache("chunk_size: 2048\nremote_url: redis://a:1\n");
+  EXPECT_TRUE(says(big.contradictions, "A chunk of 2048 tokens of Llama-3-70B")) << all(big);
+  EXPECT_FALSE(says(big.contradictions, "tokens of Llama-3-8B (bf16, one GPU) is"));
+  const Explanation small = lmcache("chunk_size: 1024\nremote_url: redis://a:1\n");
+  EXPECT_FALSE(says(small.contradictions, "proto-max-bulk-len")) << all(small);
+}
+
+TEST(ExplainLmcache, TiersThatKeepNothingAreTold) {
+  EXPECT_TRUE(says(lmcache("local_cpu: false\n").contradictions, "nothing is kept"));
+  const Explanation disk = lmcache("local_disk: \"file:///mnt/kv/\"\n");
+  EXPECT_EQ(disk.config["local_disk"], true);
+  EXPECT_TRUE(says(disk.contradictions, "max_local_disk_size is 0 (default)")) << all(disk);
+}
+
+TEST(ExplainLmcache, AStubCodecIsNaive) {
+  const Explanation explanation = lmcache("remote_serde: kivi\nremote_url: resp://a:6379\n");
+  EXPECT_EQ(explanation.config["serde"], "naive");
+  EXPECT_EQ(explanation.config["client"], "resp");
+  EXPECT_EQ(effect_of(explanation, "remote_serde"), Effect::kIgnoredByReal);
+}
+
+TEST(ExplainLmcache, StoresWithoutAModelAreToldAndLeftOut) {
+  const Explanation explanation = lmcache("remote_url: mooncakestore://master:50051\n");
+  EXPECT_EQ(effect_of(explanation, "remote_url"), Effect::kNotModelled);
+  EXPECT_FALSE(explanation.config.contains("remote"));
+}
+
+TEST(ExplainLmcache, TheMultiprocessServerHasItsOwnConnector) {
+  const Json yaml = lmcache("chunk_size: 512\nl1_size_gb: 100\neviction_policy: LRU\n").config;
+  EXPECT_EQ(yaml["kind"], "lmcache-mp");
+  EXPECT_EQ(yaml["l1_bytes"], 100 * kGibi);
+  const Explanation line =
+      explain_text("",
+                   "python3 -m lmcache.v1.multiprocess.http_server --port 6555 \\\n"
+                   "  --chunk-size 512 --l1-size-gb 1600 --l1-use-lazy --eviction-policy LRU "
+                   "--eviction-trigger-watermark 0.9 --eviction-ratio=0.1",
+                   "");
+  EXPECT_EQ(line.format, "lmcache-server");
+  EXPECT_EQ(line.config, Json({{"kind", "lmcache-mp"},
+                               {"chunk_tokens", 512},
+                               {"l1_bytes", 1600 * kGibi},
+                               {"cache_policy", "lru"},
+                               {"eviction_trigger", 0.9},
+                               {"eviction_ratio", 0.1}}));
+}
+
+TEST(ExplainLmcache, TheServersMissingSizeIsTold) {
+  const Explanation explanation = lmcache("eviction_policy: LRU\n");
+  EXPECT_TRUE(says(explanation.contradictions, "l1_size_gb is missing")) << all(explanation);
+}
+
+// --- vLLM ---------------------------------------------------------------------------------------
+
+TEST(ExplainVllm, TranslatesFlagsInAnySpelling) {
+  const Json config = vllm(
+                          "vllm serve meta-llama/Llama-3.1-8B-Instruct -tp 2 --max_num_seqs=256 "
+                          "--max-num-batched-tokens 8k --max-model-len 32K "
+                          "--gpu-memory-utilization 0.9 --no-enable-prefix-caching "
+                          "--async-scheduling --kv-cache-dtype fp8_e4m3 --block-size 32 "
+                          "--scheduling-policy priority --long-prefill-token-threshold 512 "
+                          "--num-gpu-blocks-override 4096 --disable-log-requests --port 8000")
+                          .config;
+  EXPECT_EQ(config["llm"], "meta-llama/Llama-3.1-8B-Instruct");
+  EXPECT_EQ(config["tensor_parallel"], 2);
+  const Json& engine = config["engine"];
+  EXPECT_EQ(engine["max_num_seqs"], 256);
+  EXPECT_EQ(engine["max_num_batched_tokens"], 8000);
+  EXPECT_EQ(engine["max_model_len"], 32768);
+  EXPECT_DOUBLE_EQ(engine["gpu_memory_utilization"].get<double>(), 0.9);
+  EXPECT_EQ(engine["enable_prefix_caching"], false);
+  EXPECT_EQ(engine["async_scheduling"], true);
+  EXPECT_EQ(engine["kv_cache_dtype"], "fp8");
+  EXPECT_EQ(engine["block_size"], 32);
+  EXPECT_EQ(engine["scheduling_policy"], "priority");
+  EXPECT_EQ(engine["long_prefill_token_threshold"], 512);
+  EXPECT_EQ(engine["num_gpu_blocks_override"], 4096);
+}
+
+constexpr const char* kLmcacheCommand = R"(#!/bin/bash
+export LMCACHE_CHUNK_SIZE=256   # tokens
+export LMCACHE_LOCAL_CPU=True
+LMCACHE_MAX_LOCAL_CPU_SIZE=500 LMCACHE_EXTRA_CONFIG='{"use_mset": true}' \
+vllm serve some/model \
+  --tensor-parallel-size 4 --max-model-len auto \
+  --kv-transfer-config '{"kv_connector":"LMCacheConnectorV1", "kv_role":"kv_both"}' 2>&1 | tee log
+)";
+
+TEST(ExplainVllm, EnvironmentIsLmcachesConfiguration) {
+  const Explanation explanation = vllm(kLmcacheCommand);
+  EXPECT_EQ(explanation.config["connector"], Json({{"kind", "lmcache"},
+                                                   {"chunk_tokens", 256},
+                                                   {"local_cpu", true},
+                                                   {"max_local_cpu_bytes", 500 * kGibi}}));
+  EXPECT_EQ(effect_of(explanation, "LMCACHE_EXTRA_CONFIG.USE_MSET"), Effect::kIgnoredByReal);
+  EXPECT_TRUE(says(explanation.notes, "4 x 500 GiB = 1.953 TiB a replica")) << all(explanation);
+  EXPECT_FALSE(explanation.config.contains("engine")) << all(explanation);
+}
+
+TEST(ExplainVllm, EnvironmentWithoutAConnectorHasNoEffect) {
+  const Explanation explanation = vllm("LMCACHE_CHUNK_SIZE=256 vllm serve some/model");
+  EXPECT_EQ(effect_of(explanation, "LMCACHE_CHUNK_SIZE"), Effect::kIgnoredByReal);
+  EXPECT_FALSE(explanation.config.contains("connector"));
+  EXPECT_TRUE(says(explanation.contradictions, "no effect")) << all(explanation);
+}
+
+TEST(ExplainVllm, OptionsOfTheConnectorsExtraConfiguration) {
+  const Explanation explanation = vllm(
+      R"(--kv-transfer-config '{"kv_connector":"LMCacheConnectorV1","kv_connector_extra_config":)"
+      R"({"lmcache.chunk_size": 512}}')");
+  EXPECT_EQ(explanation.config["connector"]["chunk_tokens"], 512);
+}
+
+TEST(ExplainVllm, OffloadingBecomesTheNativeConnector) {
+  const Explanation extra =
+      vllm(R"(--kv-transfer-config '{"kv_connector":"OffloadingConnector","kv_role":"kv_both",)"
+           R"("kv_connector_extra_config":{"cpu_bytes_to_use":10737418240,"block_size":64,)"
+           R"("eviction_policy":"ARC","offload_prompt_only":false}}')");
+  EXPECT_EQ(extra.config["connector"], Json({{"kind", "native"},
+                                             {"cpu_bytes", 10 * kGibi},
+                                             {"eviction", "arc"},
+                                             {"prompt_only", false},
+                                             {"blocks_per_chunk", 4}}));
+  const Explanation flag = vllm("vllm serve m --kv-offloading-size 64.5");
+  EXPECT_EQ(flag.config["connector"],
+            Json({{"kind", "native"}, {"cpu_bytes", 64 * kGibi + kGibi / 2}}));
+}
+
+TEST(ExplainVllm, DottedFlagsAreTheSameAsJson) {
+  const Json config = vllm(
+                          "--kv-transfer-config.kv_connector OffloadingConnector "
+                          "--kv-transfer-config.kv_connector_extra_config.cpu_bytes_to_use 1000")
+                          .config;
+  EXPECT_EQ(config["connector"], Json({{"kind", "native"}, {"cpu_bytes", 1000}}));
+}
+
+TEST(ExplainVllm, BlocksInsteadOfBytesAreTold) {
+  const Explanation explanation =
+      vllm(R"(--kv-transfer-config '{"kv_connector":"OffloadingConnector",)"
+           R"("kv_connector_extra_config":{"num_cpu_blocks":1000}}')");
+  EXPECT_TRUE(says(explanation.notes, "16000 tokens")) << all(explanation);
+  EXPECT_TRUE(says(explanation.contradictions, "no size in bytes")) << all(explanation);
+}
+
+TEST(ExplainVllm, LmcacheAsOffloadingBackendSharesTheSizeAmongRanks) {
+  const Json config =
+      vllm("vllm serve m -tp 4 --kv-offloading-size 100 --kv-offloading-backend lmcache").config;
+  EXPECT_EQ(config["connector"]["kind"], "lmcache");
+  EXPECT_EQ(config["connector"]["max_local_cpu_bytes"], 25 * kGibi);
+}
+
+TEST(ExplainVllm, ConnectorsWithoutAModelAreLeftOut) {
+  const Explanation explanation =
+      vllm(R"(--kv-transfer-config '{"kv_connector":"NixlConnector","kv_role":"kv_both"}')");
+  EXPECT_EQ(effect_of(explanation, "--kv-transfer-config.kv_connector"), Effect::kNotModelled);
+  EXPECT_FALSE(explanation.config.contains("connector"));
+}
+
+TEST(ExplainVllm, LimitsThatVllmRefusesAreTold) {
+  EXPECT_TRUE(says(vllm("--max-num-batched-tokens 128 --max-num-seqs 256").contradictions,
+                   "less than max-num-seqs 256"));
+  EXPECT_TRUE(says(vllm("--no-enable-chunked-prefill --max-num-batched-tokens 2048 "
+                        "--max-model-len 8192")
+                       .contradictions,
+                   "must hold max-model-len 8192"));
+  EXPECT_TRUE(
+      says(vllm("--num-gpu-blocks-override 100 --max-model-len 8192").contradictions, "1600"));
+}
+
+TEST(ExplainVllm, AContextShorterThanAChunkIsTold) {
+  const Explanation explanation = vllm(
+      "LMCACHE_CHUNK_SIZE=4096 vllm serve m --max-model-len 2048 "
+      "--kv-transfer-config.kv_connector LMCacheConnectorV1");
+  EXPECT_TRUE(says(explanation.contradictions, "no chunk ever fills")) << all(explanation);
+}
+
+TEST(ExplainVllm, OptionsOfTheOldEngineAreIgnored) {
+  EXPECT_EQ(effect_of(vllm("vllm serve m --swap-space 16"), "--swap-space"),
+            Effect::kIgnoredByReal);
+}
+
+TEST(ExplainVllm, AVariableIsNeitherReadNorRefused) {
+  const Explanation explanation = vllm("vllm serve $MODEL --max-num-seqs ${SEQS:-64}");
+  EXPECT_EQ(effect_of(explanation, "--max-num-seqs"), Effect::kNotModelled);
+  EXPECT_FALSE(explanation.config.contains("engine"));
+}
+
+TEST(ExplainVllm, AnUnknownFlagComesWithTheNearestName) {
+  EXPECT_NE(text_of(vllm("vllm serve m --max-num-seq 5"), "--max-num-seq")
+                .find("Did you mean --max-num-seqs?"),
+            std::string::npos);
+}
+
+TEST(ExplainVllm, BrokenJsonIsRefused) {
+  const std::string text = "vllm serve m --kv-transfer-config '{kv_connector: x'";
+  EXPECT_EQ(effect_of(vllm(text), "--kv-transfer-config"), Effect::kRefused);
+  EXPECT_THROW((void)translate_text("vllm", text, "vllm_args"), ConfigError);
+}
+
+// --- Units --------------------------------------------------------------------------------------
+
+TEST(UnitText, ReadsWhatRealParsersRead) {
+  EXPECT_EQ(parse_unit("100mb", Unit::kRedisMemory), Json(100 * kMebi));
+  EXPECT_EQ(parse_unit("100M", Unit::kRedisMemory), Json(100'000'000));
+  EXPECT_EQ(parse_unit("0.5", Unit::kGibibytes), Json(kGibi / 2));
+  EXPECT_EQ(parse_unit("Yes", Unit::kFlag), Json(true));
+  EXPECT_EQ(parse_unit("-1", Unit::kInteger), Json(-1));
+  for (const char* text : {"", "abc", "1e3", "1.5", "0x10", "nan", " 1", "1 "})
+    EXPECT_FALSE(parse_unit(text, Unit::kMebibytes).has_value()) << text;
+}
+
+}  // namespace
+}  // namespace kvsim
