@@ -1,0 +1,69 @@
+// What servers of the RESP protocol share (Redis, Valkey, Kvrocks): what a command costs a thread.
+//
+// A value of n bytes costs copies of n bytes, as counted in each server's source, on the host's
+// memory; a command without a value costs a fixed time. Sources: spec/kvrocks_rocksdb.md section 1
+// (copies), spec/lmcache.md section 5 (EXISTS at about 143,000 a second on one thread: 7 us),
+// calibration/io.csv (one Redis moves 1.7 to 2.0 GB/s of 32 MiB values on loopback: LMCache 1238).
+// The few copies counted would be faster than that at the rate of a core's memcpy: what TCP and the
+// page faults of fresh buffers cost beside its own copy is `tcp_copies`, in copies' worth of time.
+// Left out: an event loop serves large values in pieces and in turns; here one after another, at
+// the same total rate. Reading while bytes still arrive.
+#pragma once
+
+#include "sim/base/fields.hpp"
+#include "sim/store/host.hpp"
+#include "sim/store/store.hpp"
+
+namespace kvsim {
+
+struct RespOptions {
+  double copies_in = 1;
+  double copies_out = 2;
+  double tcp_copies = 2.5;
+  Seconds command{7e-6};
+  Bytes max_value{512LL << 20};
+  template <class F>
+  void fields(F& f) {
+    f.optional("copies_in", copies_in, Range{1, 100},
+               "Copies of a SET's value by the server, from the kernel's buffer on.");
+    f.optional("copies_out", copies_out, Range{1, 100},
+               "Copies of a GET's value, to the kernel's buffer.");
+    f.optional("tcp_copies", tcp_copies, Range{0, 100},
+               "What TCP and page faults cost beside a copy, in copies. Default: assumed, from "
+               "reported rates of one Redis.");
+    f.optional("command_s", command, Range{0, 1},
+               "A thread's time for a command, its value aside: parse, look up, reply.");
+    f.optional("proto_max_bulk_bytes", max_value, Range{1, 1e13}, "Larger values are refused.");
+  }
+};
+
+class RespServer {
+ public:
+  RespServer(Host& host, const RespOptions& options, bool free)
+      : host_(host), options_(options), free_(free) {}
+
+  // For who holds the thread: a command without its value, or the share of it that this thread has.
+  [[nodiscard]] Task handle(double share = 1);
+  // The whole value between the connection and where it is kept.
+  [[nodiscard]] Task take_in(Bytes value) { return copy(value, options_.copies_in + tcp()); }
+  [[nodiscard]] Task send_out(Bytes value) { return copy(value, options_.copies_out + tcp()); }
+  // The kernel's part of these, where other threads do it, and the rest.
+  [[nodiscard]] Task socket(Bytes value) { return copy(value, 1 + tcp()); }
+  [[nodiscard]] Task take_from_socket(Bytes value) { return copy(value, options_.copies_in - 1); }
+  [[nodiscard]] Task give_to_socket(Bytes value) { return copy(value, options_.copies_out - 1); }
+
+  [[nodiscard]] const RespOptions& options() const { return options_; }
+  [[nodiscard]] bool free() const { return free_; }
+  // What a found GET takes of a thread, alone.
+  [[nodiscard]] Seconds get_time(Bytes value) const;
+
+ private:
+  [[nodiscard]] Task copy(Bytes value, double copies);
+  [[nodiscard]] double tcp() const { return options_.tcp_copies; }
+
+  Host& host_;
+  RespOptions options_;
+  bool free_;
+};
+
+}  // namespace kvsim
