@@ -12,6 +12,8 @@
 #include "sim/kv/eviction.hpp"
 #include "sim/perf/model_files.hpp"
 #include "sim/perf/step_time.hpp"
+#include "sim/store/disk.hpp"
+#include "sim/store/store.hpp"
 #include "sim/workload/trace_format.hpp"
 
 namespace kvsim {
@@ -32,8 +34,10 @@ void list_everything() {
   list_plugins<Eviction>();
   list_plugins<StepTime>();
   list_plugins<TraceFormat>();
+  list_plugins<Disk>();
+  list_plugins<Store>();
   list_plugins<ConfigFormat>();
-  for (const char* kind : {"llm", "gpu", "engine", "prices"})
+  for (const char* kind : {"llm", "gpu", "disk", "engine", "prices"})
     fmt::print("models/{}:\n  {}\n", kind, join_names(model_names(kind)));
 }
 

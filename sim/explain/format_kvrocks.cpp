@@ -36,7 +36,9 @@ class KvrocksFormat final : public ConfigFormat {
     for (const NamedValue& option : parse_config_lines(text)) reader.read(option);
     translate_compression(out);
     translate_block_cache(reader, out);
-    translate_background_jobs(reader, out);
+    translate_rate_limit(reader, out);
+    translate_log(reader, out);
+    raise_zeros(out);
     check_kvrocks(reader, out);
     return out;
   }
@@ -77,20 +79,32 @@ class KvrocksFormat final : public ConfigFormat {
     }
   }
 
-  // -1 leaves it to max_background_jobs: a quarter of them flushes, the rest compactions, and one
-  // at least where only the other is given (RocksDB's rule).
-  static void translate_background_jobs(const OptionReader& reader, Explanation& out) {
-    const double flushes = reader.number("rocksdb.max_background_flushes");
-    const double compactions = reader.number("rocksdb.max_background_compactions");
-    if (flushes > 0 && compactions > 0) return;
-    const auto jobs = static_cast<std::int64_t>(reader.number("rocksdb.max_background_jobs"));
-    const std::int64_t quarter = std::max<std::int64_t>(1, jobs / 4);
-    const bool neither = flushes < 0 && compactions < 0;
+  // Our limiter has one rate; the real one starts at half of its cap when it tunes itself.
+  static void translate_rate_limit(const OptionReader& reader, Explanation& out) {
+    if (!reader.given("max-io-mb")) return;
     Json& lsm = out.config["lsm"];
-    if (flushes <= 0) lsm["max_background_flushes"] = neither ? quarter : 1;
-    if (compactions <= 0)
-      lsm["max_background_compactions"] =
-          neither ? std::max<std::int64_t>(1, jobs - quarter) : std::int64_t{1};
+    const double rate = reader.number("max-io-mb");
+    const bool tuned = reader.flag("rocksdb.rate_limiter_auto_tuned");
+    if (rate > 0) {
+      lsm["rate_limit_bytes_per_s"] = rate / (tuned ? 2 : 1);
+    } else {
+      lsm.erase("rate_limit_bytes_per_s");
+      out.find("max-io-mb")->key.clear();
+    }
+  }
+
+  static void translate_log(const OptionReader& reader, Explanation& out) {
+    constexpr const char* kDisabled = "rocksdb.write_options.disable_wal";
+    if (reader.given(kDisabled)) out.config["lsm"]["wal"] = !reader.flag(kDisabled);
+  }
+
+  // RocksDB takes 0 for 1.
+  static void raise_zeros(Explanation& out) {
+    if (!out.config.contains("lsm")) return;
+    for (const char* key : {"max_background_jobs", "max_subcompactions"}) {
+      Json& lsm = out.config["lsm"];
+      if (lsm.contains(key) && lsm[key] == 0) lsm[key] = 1;
+    }
   }
 };
 

@@ -21,29 +21,29 @@ constexpr double kNoLimit = 9e18;
 // The longest chunk that clients commonly send: 1024 tokens of Llama-3-70B, bf16, one GPU.
 constexpr double kLongChunkBytes = 335'544'320;
 
-std::vector<OptionRow> rows() {
-  std::vector<OptionRow> out{
-      {"maxmemory", kModelled, "/max_memory_bytes", Unit::kRedisMemory, Range{0, kNoLimit}, "0",
+std::vector<OptionRow> rows_of_effect() {
+  return {
+      {"maxmemory", kModelled, "/maxmemory_bytes", Unit::kRedisMemory, Range{0, kNoLimit}, "0",
        "DRAM for data; 0 = no limit."},
-      {"maxmemory-policy", kModelled, "/max_memory_policy", Unit::kText, kAnyRange, "noeviction",
+      {"maxmemory-policy", kModelled, "/maxmemory_policy", Unit::kText, kAnyRange, "noeviction",
        "What leaves when maxmemory is reached; with noeviction, writes fail."},
-      {"io-threads", kModelled, "/io_threads", Unit::kInteger, Range{1, 256}, "1",
+      {"io-threads", kModelled, "/io_threads", Unit::kInteger, Range{1, 128}, "1",
        "Threads that write answers to (and in newer versions read from) the network; commands "
        "still run one after another."},
       {"io-threads-do-reads", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "Whether those threads also read and parse."},
-      {"save", kModelled, "/snapshots", Unit::kText, kAnyRange, "3600 1 300 100 60 10000",
+      {"save", kNotModelled, "", Unit::kText, kAnyRange, "3600 1 300 100 60 10000",
        "Snapshots: a forked child writes everything, and pages written meanwhile are copied."},
-      {"appendonly", kModelled, "/append_only", Unit::kFlag, kAnyRange, "no",
+      {"appendonly", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "Each SET is also appended to a file."},
       {"appendfsync", kNotModelled, "", Unit::kText, kAnyRange, "everysec",
        "When that file is forced to disk."},
-      {"maxmemory-samples", kNotModelled, "", Unit::kInteger, kAnyRange, "5",
-       "How well LRU is approximated; modelled as exact."},
+      {"maxmemory-samples", kModelled, "/maxmemory_samples", Unit::kInteger, Range{1, 64}, "5",
+       "Keys looked at to evict one."},
       {"maxmemory-clients", kNotModelled, "", Unit::kText, kAnyRange, "0",
        "Limit of clients' buffers."},
-      {"proto-max-bulk-len", kNotModelled, "", Unit::kRedisMemory, Range{0, kNoLimit}, "512mb",
-       "Longer values are rejected."},
+      {"proto-max-bulk-len", kModelled, "/proto_max_bulk_bytes", Unit::kRedisMemory,
+       Range{0, kNoLimit}, "512mb", "Longer values are rejected."},
       {"cluster-enabled", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "Sharding over servers; state one store per server instead."},
       {"replicaof", kNotModelled, "", Unit::kText, kAnyRange, "", "Replication is not modelled."},
@@ -52,6 +52,10 @@ std::vector<OptionRow> rows() {
       {"lazyfree-lazy-eviction", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "Evicted values are freed by another thread."},
   };
+}
+
+std::vector<OptionRow> rows() {
+  std::vector<OptionRow> out = rows_of_effect();
   for (const char* name : {"bind",
                            "port",
                            "protected-mode",
@@ -137,7 +141,7 @@ class RedisFormat final : public ConfigFormat {
     out.config["kind"] = valkey ? "valkey" : "redis";
     OptionReader reader(options(), out);
     for (const NamedValue& option : joined_saves(parse_config_lines(text))) reader.read(option);
-    if (reader.given("save")) out.config["snapshots"] = !reader.text("save").empty();
+    require_limit(reader, out);
     check(reader, out);
     return out;
   }
@@ -157,6 +161,17 @@ class RedisFormat final : public ConfigFormat {
       saves = line.value.empty() || saves.empty() ? line.value : saves + " " + line.value;
     }
     return out;
+  }
+
+  // The model's store has a size in any case.
+  static void require_limit(const OptionReader& reader, Explanation& out) {
+    if (reader.number("maxmemory") > 0) return;
+    out.config.erase("maxmemory_bytes");
+    if (Explained* option = out.find("maxmemory")) option->key.clear();
+    out.notes.push_back(
+        fmt::format("maxmemory is 0{}, no limit: add \"maxmemory_bytes\" to the "
+                    "store, what the host's DRAM allows.",
+                    reader.origin("maxmemory")));
   }
 
   static void check(const OptionReader& reader, Explanation& out) {

@@ -2,6 +2,8 @@
 // described in our own words after its sources and RocksDB's. Sizes in "MB" are multiples of 2^20.
 #include "sim/explain/kvrocks_options.hpp"
 
+#include <array>
+
 namespace kvsim {
 
 namespace {
@@ -21,10 +23,10 @@ Rows server_rows() {
        "the others there."},
       {"max-db-size", kModelled, "/max_db_bytes", Unit::kGibibytes, Range{0, kIntMax}, "0",
        "Size in GiB above which writes fail; 0 = none. Nothing is ever evicted."},
-      {"proto-max-bulk-len", kNotModelled, "", Unit::kRedisMemory, Range{1 << 20, kNoLimit},
-       "512mb", "Longer values are rejected."},
-      {"max-io-mb", kNotModelled, "", Unit::kMebibytes, Range{0, kIntMax}, "0",
-       "Cap on the write rate of flushes and compactions; 0 means 1,024,000 MiB/s."},
+      {"proto-max-bulk-len", kModelled, "/proto_max_bulk_bytes", Unit::kRedisMemory,
+       Range{1 << 20, kNoLimit}, "512mb", "Longer values are rejected."},
+      {"max-io-mb", kModelled, "/lsm/rate_limit_bytes_per_s", Unit::kMebibytes, Range{0, kIntMax},
+       "0", "Cap on the write rate of flushes and compactions; 0 means 1,024,000 MiB/s."},
       {"auto-resize-block-and-sst", kIgnored, "", Unit::kFlag, kAnyRange, "yes",
        "Parsed, but the routine that would resize is never called."},
       {"enable-blob-cache", kIgnored, "", Unit::kFlag, kAnyRange, "no",
@@ -57,83 +59,85 @@ Rows server_rows() {
 }
 
 // Options without an influence on speed, or of features that a KV cache does not use.
+constexpr std::array kPlainNames{"bind",
+                                 "port",
+                                 "unixsocket",
+                                 "unixsocketperm",
+                                 "socket-fd",
+                                 "timeout",
+                                 "tcp-backlog",
+                                 "daemonize",
+                                 "supervised",
+                                 "pidfile",
+                                 "db-name",
+                                 "dir",
+                                 "log-dir",
+                                 "log-level",
+                                 "log-retention-days",
+                                 "backup-dir",
+                                 "bgsave-cron",
+                                 "dbsize-scan-cron",
+                                 "requirepass",
+                                 "masterauth",
+                                 "rename-command",
+                                 "max-backup-to-keep",
+                                 "max-backup-keep-hours",
+                                 "purge-backup-on-fullsync",
+                                 "master-use-repl-port",
+                                 "replica-announce-ip",
+                                 "replica-announce-port",
+                                 "slave-serve-stale-data",
+                                 "slave-empty-db-before-fullsync",
+                                 "slave-priority",
+                                 "slave-read-only",
+                                 "max-replication-mb",
+                                 "max-bitmap-to-string-mb",
+                                 "use-rsid-psync",
+                                 "replication-connect-timeout-ms",
+                                 "replication-recv-timeout-ms",
+                                 "replication-group-sync",
+                                 "replication-no-slowdown",
+                                 "replication-delay-bytes",
+                                 "replication-delay-updates",
+                                 "fullsync-recv-file-delay",
+                                 "profiling-sample-ratio",
+                                 "profiling-sample-commands",
+                                 "profiling-sample-record-max-len",
+                                 "profiling-sample-record-threshold-ms",
+                                 "slowlog-dump-logfile-level",
+                                 "migrate-speed",
+                                 "migrate-type",
+                                 "migrate-pipeline-size",
+                                 "migrate-sequence-gap",
+                                 "migrate-batch-size-kb",
+                                 "migrate-batch-rate-limit-mb",
+                                 "persist-cluster-nodes-enabled",
+                                 "redis-cursor-compatible",
+                                 "redis-databases",
+                                 "resp3-enabled",
+                                 "repl-namespace-enabled",
+                                 "json-max-nesting-depth",
+                                 "skip-block-cache-deallocation-on-close",
+                                 "histogram-bucket-boundaries",
+                                 "lua-strict-key-accessing",
+                                 "tls-cert-file",
+                                 "tls-key-file",
+                                 "tls-key-file-pass",
+                                 "tls-ca-cert-file",
+                                 "tls-ca-cert-dir",
+                                 "tls-protocols",
+                                 "tls-auth-clients",
+                                 "tls-ciphers",
+                                 "tls-ciphersuites",
+                                 "tls-prefer-server-ciphers",
+                                 "tls-session-caching",
+                                 "tls-session-cache-size",
+                                 "tls-session-cache-timeout",
+                                 "tls-replication"};
+
 Rows plain_rows() {
   Rows rows;
-  for (const char* name : {"bind",
-                           "port",
-                           "unixsocket",
-                           "unixsocketperm",
-                           "socket-fd",
-                           "timeout",
-                           "tcp-backlog",
-                           "daemonize",
-                           "supervised",
-                           "pidfile",
-                           "db-name",
-                           "dir",
-                           "log-dir",
-                           "log-level",
-                           "log-retention-days",
-                           "backup-dir",
-                           "bgsave-cron",
-                           "dbsize-scan-cron",
-                           "requirepass",
-                           "masterauth",
-                           "rename-command",
-                           "max-backup-to-keep",
-                           "max-backup-keep-hours",
-                           "purge-backup-on-fullsync",
-                           "master-use-repl-port",
-                           "replica-announce-ip",
-                           "replica-announce-port",
-                           "slave-serve-stale-data",
-                           "slave-empty-db-before-fullsync",
-                           "slave-priority",
-                           "slave-read-only",
-                           "max-replication-mb",
-                           "max-bitmap-to-string-mb",
-                           "use-rsid-psync",
-                           "replication-connect-timeout-ms",
-                           "replication-recv-timeout-ms",
-                           "replication-group-sync",
-                           "replication-no-slowdown",
-                           "replication-delay-bytes",
-                           "replication-delay-updates",
-                           "fullsync-recv-file-delay",
-                           "profiling-sample-ratio",
-                           "profiling-sample-commands",
-                           "profiling-sample-record-max-len",
-                           "profiling-sample-record-threshold-ms",
-                           "slowlog-dump-logfile-level",
-                           "migrate-speed",
-                           "migrate-type",
-                           "migrate-pipeline-size",
-                           "migrate-sequence-gap",
-                           "migrate-batch-size-kb",
-                           "migrate-batch-rate-limit-mb",
-                           "persist-cluster-nodes-enabled",
-                           "redis-cursor-compatible",
-                           "redis-databases",
-                           "resp3-enabled",
-                           "repl-namespace-enabled",
-                           "json-max-nesting-depth",
-                           "skip-block-cache-deallocation-on-close",
-                           "histogram-bucket-boundaries",
-                           "lua-strict-key-accessing",
-                           "tls-cert-file",
-                           "tls-key-file",
-                           "tls-key-file-pass",
-                           "tls-ca-cert-file",
-                           "tls-ca-cert-dir",
-                           "tls-protocols",
-                           "tls-auth-clients",
-                           "tls-ciphers",
-                           "tls-ciphersuites",
-                           "tls-prefer-server-ciphers",
-                           "tls-session-caching",
-                           "tls-session-cache-size",
-                           "tls-session-cache-timeout",
-                           "tls-replication"})
+  for (const char* name : kPlainNames)
     rows.push_back({name, kNotModelled, "", Unit::kText, kAnyRange, "",
                     "Without influence on how fast values are stored and read."});
   return rows;
@@ -191,10 +195,15 @@ Rows write_rows() {
        Range{0, kNoLimit}, "0", "Write rate while compactions lag; 0 takes the rate limiter's."},
       {"rocksdb.rate_limiter_auto_tuned", kNotModelled, "", Unit::kFlag, kAnyRange, "yes",
        "The limiter of flushes and compactions starts at half of max-io-mb."},
+  };
+}
+
+Rows write_option_rows() {
+  return {
       {"rocksdb.write_options.sync", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "An fsync for each SET; the model writes the log through the page cache."},
-      {"rocksdb.write_options.disable_wal", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
-       "SETs without log; the model always writes one."},
+      {"rocksdb.write_options.disable_wal", kModelled, "/lsm/wal", Unit::kFlag, kAnyRange, "no",
+       "SETs without log: lost when the server stops."},
       {"rocksdb.write_options.no_slowdown", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "Writes fail instead of waiting in a stall."},
       {"rocksdb.write_options.low_pri", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
@@ -206,7 +215,7 @@ Rows write_rows() {
   };
 }
 
-Rows compaction_rows() {
+Rows level_rows() {
   return {
       {"rocksdb.target_file_size_base", kModelled, "/lsm/target_file_size_base_bytes",
        Unit::kMebibytes, Range{1, 1024}, "128", "Where a compaction cuts its output files."},
@@ -225,6 +234,11 @@ Rows compaction_rows() {
        Unit::kInteger, Range{0, 1024}, "20", "L0 files at which writes are slowed."},
       {"rocksdb.level0_stop_writes_trigger", kModelled, "/lsm/level0_stop_writes_trigger",
        Unit::kInteger, Range{1, 1024}, "40", "L0 files at which writes stop."},
+  };
+}
+
+Rows background_rows() {
+  return {
       {"rocksdb.max_background_jobs", kModelled, "/lsm/max_background_jobs", Unit::kInteger,
        Range{0, 32}, "4", "Flushes and compactions at once, when neither has a limit of its own."},
       {"rocksdb.max_background_compactions", kModelled, "/lsm/max_background_compactions",
@@ -245,8 +259,8 @@ Rows compaction_rows() {
        "Size of a compaction's reads; point reads do not use it."},
       {"rocksdb.disable_auto_compactions", kNotModelled, "", Unit::kFlag, kAnyRange, "no",
        "The model always compacts."},
-      {"rocksdb.max_compaction_bytes", kNotModelled, "", Unit::kBytes, Range{0, kNoLimit}, "0",
-       "Most input of one compaction; the model keeps RocksDB's default."},
+      {"rocksdb.max_compaction_bytes", kModelled, "/lsm/max_compaction_bytes", Unit::kBytes,
+       Range{0, kNoLimit}, "0", "Most input of one compaction; 0 is 25 files."},
       {"rocksdb.periodic_compaction_seconds", kNotModelled, "", Unit::kSeconds, kAnyRange, "0",
        "Files are rewritten at this age: longer than a simulated run."},
       {"rocksdb.ttl", kNotModelled, "", Unit::kSeconds, kAnyRange, "0",
@@ -287,8 +301,8 @@ Rows other_rows() {
 const OptionTable& kvrocks_options() {
   static const OptionTable table = [] {
     Rows all;
-    for (const Rows& rows :
-         {server_rows(), plain_rows(), cache_rows(), write_rows(), compaction_rows(), other_rows()})
+    for (const Rows& rows : {server_rows(), plain_rows(), cache_rows(), write_rows(),
+                             write_option_rows(), level_rows(), background_rows(), other_rows()})
       all.insert(all.end(), rows.begin(), rows.end());
     return OptionTable("Kvrocks", all);
   }();

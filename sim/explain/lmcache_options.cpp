@@ -21,6 +21,9 @@ constexpr double kLongestValueBytes = 512.0 * (1 << 20);
 // at once. A threshold of this report, assumed; the model itself has none.
 constexpr double kFewChunks = 64;
 
+// What experiments call the store of local_disk.
+constexpr const char* kDiskStore = "local-disk";
+
 struct Scheme {
   const char* name;
   const char* client;
@@ -35,11 +38,17 @@ bool is_nothing(const std::string& value) {
   return word.empty() || word == "null" || word == "none" || word == "~" || word == "false";
 }
 
+// Our connector names stores; what they can hold is said where they are defined.
 void translate_disk(Explanation& out) {
   Explained* disk = out.find("local_disk");
   if (disk == nullptr) return;
-  out.config["local_disk"] = !is_nothing(disk->value);
-  if (!is_nothing(disk->value)) disk->text += fmt::format(" Path: {}.", disk->value);
+  out.config.erase("local_disk");
+  disk->key.clear();
+  if (is_nothing(disk->value)) return;
+  out.config["local_disk"] = kDiskStore;
+  disk->key = "/local_disk";
+  disk->text += fmt::format(" Path: {}; name a file store \"{}\" in the experiment.", disk->value,
+                            kDiskStore);
 }
 
 void translate_remote(Explanation& out) {
@@ -81,10 +90,20 @@ void translate_serde(Explanation& out) {
   }
 }
 
+// Policies of which we have a plug-in.
 void translate_policy(Explanation& out, const char* name) {
-  const Explained* policy = out.find(name);
-  if (policy != nullptr && policy->effect == Effect::kModelled)
-    out.config["cache_policy"] = lower_case(policy->value);
+  Explained* policy = out.find(name);
+  if (policy == nullptr || policy->effect != Effect::kModelled) return;
+  const std::string word = lower_case(policy->value);
+  for (const char* known : {"lru", "lfu", "fifo", "arc"})
+    if (word == known) {
+      out.config["cache_policy"] = word;
+      return;
+    }
+  out.config.erase("cache_policy");
+  policy->effect = Effect::kNotModelled;
+  policy->key.clear();
+  policy->text += " This one is not modelled.";
 }
 
 void translate_unfull_chunk(const OptionReader& reader, Explanation& out) {

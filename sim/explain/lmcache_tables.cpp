@@ -2,6 +2,8 @@
 // 2^30 there. Defaults are those of both generations where they agree; save_unfull_chunk differs.
 #include "sim/explain/lmcache_tables.hpp"
 
+#include <array>
+
 namespace kvsim {
 
 namespace {
@@ -22,8 +24,8 @@ Rows modelled_rows() {
        "5", "GiB of pinned DRAM for each rank; it exists as staging buffer in any case."},
       {"local_disk", kModelled, "/local_disk", Unit::kText, kAnyRange, "",
        "Chunks are also written to files there, and read one after another."},
-      {"max_local_disk_size", kModelled, "/max_local_disk_bytes", Unit::kGibibytes, Range{0, 1e6},
-       "0", "GiB of files."},
+      {"max_local_disk_size", kNotModelled, "", Unit::kGibibytes, Range{0, 1e6}, "0",
+       "GiB of files: state it as the capacity of the store that local_disk names."},
       {"remote_url", kModelled, "/remote", Unit::kText, kAnyRange, "",
        "Chunks are also written to this store, at the same time as to the others."},
       {"remote_serde", kModelled, "/serde", Unit::kText, kAnyRange, "naive",
@@ -84,6 +86,11 @@ Rows feature_rows() {
        "GPU direct storage: between GPU and files without DRAM."},
       {"weka_path", kNotModelled, "", Unit::kText, kAnyRange, "",
        "GPU direct storage: between GPU and files without DRAM."},
+  };
+}
+
+Rows detail_rows() {
+  return {
       {"priority_limit", kNotModelled, "", Unit::kInteger, kAnyRange, "",
        "Requests of lower priority are not stored."},
       {"pin_timeout_sec", kNotModelled, "", Unit::kSeconds, kAnyRange, "300",
@@ -105,78 +112,80 @@ Rows feature_rows() {
   };
 }
 
+constexpr std::array kPlainNames{"blend_recompute_ratios",
+                                 "blend_thresholds",
+                                 "blend_check_layers",
+                                 "blend_min_tokens",
+                                 "blend_special_str",
+                                 "p2p_host",
+                                 "p2p_init_ports",
+                                 "p2p_lookup_ports",
+                                 "lmcache_instance_id",
+                                 "controller_url",
+                                 "controller_pull_url",
+                                 "controller_reply_url",
+                                 "lmcache_worker_port",
+                                 "lmcache_worker_ports",
+                                 "lmcache_worker_ids",
+                                 "lmcache_worker_heartbeat_delay_time",
+                                 "lmcache_worker_heartbeat_time",
+                                 "pd_role",
+                                 "pd_buffer_size",
+                                 "pd_buffer_device",
+                                 "pd_peer_host",
+                                 "pd_peer_init_port",
+                                 "pd_peer_alloc_port",
+                                 "pd_proxy_host",
+                                 "pd_proxy_port",
+                                 "transfer_channel",
+                                 "enable_nixl",
+                                 "nixl_role",
+                                 "nixl_backends",
+                                 "nixl_buffer_size",
+                                 "nixl_buffer_device",
+                                 "gds_backend",
+                                 "gds_path_sharding",
+                                 "gds_buffer_size",
+                                 "use_gds",
+                                 "cufile_buffer_size",
+                                 "error_handling",
+                                 "audit_actual_remote_url",
+                                 "external_lookup_client",
+                                 "py_enable_gc",
+                                 "hit_miss_ratio",
+                                 "internal_api_server_enabled",
+                                 "internal_api_server_host",
+                                 "internal_api_server_port_start",
+                                 "internal_api_server_include_index_list",
+                                 "internal_api_server_socket_path_prefix",
+                                 "runtime_plugin_locations",
+                                 "plugin_locations",
+                                 "storage_plugins",
+                                 "external_backends",
+                                 "remote_storage_plugins",
+                                 "lookup_server_worker_ids",
+                                 "enable_scheduler_bypass_lookup",
+                                 "script_allowed_imports",
+                                 "enable_lazy_memory_allocator",
+                                 "lazy_memory_initial_ratio",
+                                 "lazy_memory_expand_trigger_ratio",
+                                 "lazy_memory_step_ratio",
+                                 "lazy_memory_safe_size",
+                                 "enable_chunk_statistics",
+                                 "enable_kv_events",
+                                 "use_gpu_connector_v3",
+                                 "pin_check_interval_sec",
+                                 "remote_config_url",
+                                 "app_id",
+                                 "lookup_url",
+                                 "distributed_url",
+                                 "config_file",
+                                 "log_level",
+                                 "track_usage"};
+
 Rows plain_rows() {
   Rows out;
-  for (const char* name : {"blend_recompute_ratios",
-                           "blend_thresholds",
-                           "blend_check_layers",
-                           "blend_min_tokens",
-                           "blend_special_str",
-                           "p2p_host",
-                           "p2p_init_ports",
-                           "p2p_lookup_ports",
-                           "lmcache_instance_id",
-                           "controller_url",
-                           "controller_pull_url",
-                           "controller_reply_url",
-                           "lmcache_worker_port",
-                           "lmcache_worker_ports",
-                           "lmcache_worker_ids",
-                           "lmcache_worker_heartbeat_delay_time",
-                           "lmcache_worker_heartbeat_time",
-                           "pd_role",
-                           "pd_buffer_size",
-                           "pd_buffer_device",
-                           "pd_peer_host",
-                           "pd_peer_init_port",
-                           "pd_peer_alloc_port",
-                           "pd_proxy_host",
-                           "pd_proxy_port",
-                           "transfer_channel",
-                           "enable_nixl",
-                           "nixl_role",
-                           "nixl_backends",
-                           "nixl_buffer_size",
-                           "nixl_buffer_device",
-                           "gds_backend",
-                           "gds_path_sharding",
-                           "gds_buffer_size",
-                           "use_gds",
-                           "cufile_buffer_size",
-                           "error_handling",
-                           "audit_actual_remote_url",
-                           "external_lookup_client",
-                           "py_enable_gc",
-                           "hit_miss_ratio",
-                           "internal_api_server_enabled",
-                           "internal_api_server_host",
-                           "internal_api_server_port_start",
-                           "internal_api_server_include_index_list",
-                           "internal_api_server_socket_path_prefix",
-                           "runtime_plugin_locations",
-                           "plugin_locations",
-                           "storage_plugins",
-                           "external_backends",
-                           "remote_storage_plugins",
-                           "lookup_server_worker_ids",
-                           "enable_scheduler_bypass_lookup",
-                           "script_allowed_imports",
-                           "enable_lazy_memory_allocator",
-                           "lazy_memory_initial_ratio",
-                           "lazy_memory_expand_trigger_ratio",
-                           "lazy_memory_step_ratio",
-                           "lazy_memory_safe_size",
-                           "enable_chunk_statistics",
-                           "enable_kv_events",
-                           "use_gpu_connector_v3",
-                           "pin_check_interval_sec",
-                           "remote_config_url",
-                           "app_id",
-                           "lookup_url",
-                           "distributed_url",
-                           "config_file",
-                           "log_level",
-                           "track_usage"})
+  for (const char* name : kPlainNames)
     out.push_back({name, kNotModelled, "", Unit::kText, kAnyRange, "",
                    "Belongs to a feature that the model leaves out."});
   return out;
@@ -196,6 +205,11 @@ Rows server_rows() {
        "Which chunks go first; the server demands it."},
       {"l2_adapter", kNotModelled, "", Unit::kText, kAnyRange, "",
        "A tier below DRAM: written in the background, read back during lookups."},
+  };
+}
+
+Rows server_detail_rows() {
+  return {
       {"max_workers", kNotModelled, "", Unit::kInteger, Range{1, 1e4}, "1",
        "Threads for GPU copies and for lookups."},
       {"max_gpu_workers", kNotModelled, "", Unit::kInteger, Range{1, 1e4}, "1",
@@ -240,13 +254,14 @@ OptionTable joined(const char* system, const std::vector<Rows>& parts) {
 }  // namespace
 
 const OptionTable& lmcache_table() {
-  static const OptionTable table =
-      joined("LMCache", {modelled_rows(), ignored_rows(), feature_rows(), plain_rows()});
+  static const OptionTable table = joined(
+      "LMCache", {modelled_rows(), ignored_rows(), feature_rows(), detail_rows(), plain_rows()});
   return table;
 }
 
 const OptionTable& lmcache_server_table() {
-  static const OptionTable table = joined("the LMCache server", {server_rows()});
+  static const OptionTable table =
+      joined("the LMCache server", {server_rows(), server_detail_rows()});
   return table;
 }
 

@@ -80,6 +80,11 @@ class Checks {
 
   void lmcache() {
     const Json connector = out_.config.value("connector", Json::object());
+    const auto chunk = static_cast<std::int64_t>(connector.value("chunk_tokens", 0.0));
+    const auto block = static_cast<std::int64_t>(number("--block-size"));
+    if (chunk % block != 0)
+      complain("LMCache's chunk of {} tokens is no multiple of the KV block of {}{}.", chunk, block,
+               flags_.origin("--block-size"));
     const double pool = connector.value("max_local_cpu_bytes", 0.0);
     const double ranks = out_.config.value("tensor_parallel", 1.0);
     if (pool > 0 && ranks > 1)
