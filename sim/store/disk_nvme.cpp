@@ -76,7 +76,9 @@ class Nvme : public Disk {
     ++active_[io.write ? 1 : 0];
     co_await tasks_.sleep(latency);
     const double work = device_seconds(io, flight) * luck;
-    co_await device_.use(work, rate_of_work(io, flight, latency, work));
+    // A stream of requests waits for each by itself, and only at its end for the slowest of all.
+    const Seconds each = wait_for_first(io.write, flight.request) * luck;
+    co_await device_.use(work, rate_of_work(io, flight, each, work));
     count(io, flight);
   }
 

@@ -72,7 +72,7 @@ class Raid0 : public Disk {
     Countdown left(tasks_, hit);
     for (std::int64_t i = 0; i < count_; ++i)
       if (part_of(io, i) > Bytes(0)) tasks_.start(part(i, on_member(io, share, i, hit), left));
-    co_await left.wait();
+    (void)co_await left.wait();
   }
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }

@@ -25,6 +25,26 @@ TEST(Nvme, BandwidthIsWhatIsInFlightOverLatency) {
   }
 }
 
+TEST(Nvme, OneReadAtATimeIsFarFromTheRateAndSixteenReachIt) {
+  // spec/perf_model.md section 4.2: 128 KiB at a time give 1 to 1.5 GB/s, 8 to 16 of them all.
+  DiskIo io = read_of(1e9);
+  io.request = Bytes(131'072);
+  const auto rate = [&](int depth) {
+    io.depth = depth;
+    return 1e9 / ends_of("nvme", {{.io = io}})[0];
+  };
+  EXPECT_NEAR(rate(1), 1.3e9, 0.1e9);
+  EXPECT_LT(rate(4), 5.5e9);
+  EXPECT_NEAR(rate(16), 6.8e9, 0.1e9);
+}
+
+TEST(Nvme, ManyDiesMakeALargeReadWaitForTheSlowest) {
+  const Json drive = round_drive({{"large_read_s", 300e-6}});
+  EXPECT_NEAR(ends_of(drive, {{.io = read_of(131'072)}})[0], 100e-6 + 131'072 / 1e9, kClose);
+  EXPECT_NEAR(ends_of(drive, {{.io = read_of(589'824)}})[0], 250e-6 + 589'824 / 1e9, kClose);
+  EXPECT_NEAR(ends_of(drive, {{.io = read_of(4e6)}})[0], 400e-6 + 4e-3, kClose);
+}
+
 TEST(Nvme, ReadersShareItEvenly) {
   const auto ends =
       ends_of(round_drive(), {{.io = read_of(1e6)}, {.io = read_of(1e6)}, {.io = read_of(2e6)}});
@@ -61,6 +81,24 @@ TEST(Nvme, MixingCostsSmallRequestsMoreThanTheSum) {
   EXPECT_NEAR(ends_of(drive, {write, small})[1], 1e-3 + 100e-6 + 2 * 2 * 10e-6, kClose);
   EXPECT_NEAR(ends_of(drive, {write, large})[1], 1e-3 + 100e-6 + 2 * 1e-3, kClose);
   EXPECT_NEAR(ends_of(drive, {small})[0], 1e-3 + 100e-6 + 10e-6, kClose);
+}
+
+TEST(Nvme, SmallMixesStayInThePublishedRange) {
+  // Micron 9550 MAX, 70/30: 720 to 1300 k operations a second (spec/perf_model.md section 4.2).
+  const auto rate = numbers_of_child([]() -> std::vector<double> {
+    World world;
+    Tasks tasks(world);
+    const auto disk = make_disk(tasks, {{"kind", "nvme"}, {"profile", "micron-9550-max"}}, false);
+    const auto loop = [](Disk& device, int caller) -> Task {
+      for (int i = 0; i < 100; ++i)
+        co_await device.io((caller + i) % 10 < 7 ? read_of(4096) : write_of(4096));
+    };
+    for (int i = 0; i < 256; ++i) tasks.start(loop(*disk, i));
+    world.run();
+    return {25'600 / tasks.now().count()};
+  })[0];
+  EXPECT_GT(rate, 720e3);
+  EXPECT_LT(rate, 1300e3);
 }
 
 Json buffered_drive() {
