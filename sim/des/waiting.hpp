@@ -37,8 +37,8 @@ class Threads {
  public:
   Threads(Tasks& tasks, std::string name, std::string kind, std::int32_t count);
 
-  // co_await acquire() gives a Hold.
-  auto acquire() { return Turn(*this); }
+  // co_await acquire() gives a Hold. Lower urgency values go first, equal ones in order of asking.
+  auto acquire(int urgency = 0) { return Turn(*this, urgency); }
 
   [[nodiscard]] std::int32_t count() const { return count_; }
   [[nodiscard]] std::int32_t free() const { return free_; }
@@ -51,7 +51,7 @@ class Threads {
   friend class Hold;
   class Turn {
    public:
-    explicit Turn(Threads& threads) : threads_(threads) {}
+    Turn(Threads& threads, int urgency) : threads_(threads), urgency_(urgency) {}
     Turn(const Turn&) = delete;
     ~Turn() {
       if (queued_) std::erase(threads_.queue_, this);
@@ -64,13 +64,16 @@ class Threads {
     void await_suspend(std::coroutine_handle<> handle) {
       handle_ = handle;
       queued_ = true;
-      threads_.queue_.push_back(this);
+      auto at = threads_.queue_.end();
+      while (at != threads_.queue_.begin() && (*(at - 1))->urgency_ > urgency_) --at;
+      threads_.queue_.insert(at, this);
     }
     [[nodiscard]] Hold await_resume() const { return Hold(threads_); }
 
    private:
     friend class Threads;
     Threads& threads_;
+    int urgency_;
     std::coroutine_handle<> handle_;
     bool queued_ = false;
   };

@@ -5,6 +5,7 @@
 
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
+#include "sim/engine/chunk_shape.hpp"
 
 namespace kvsim {
 
@@ -43,6 +44,7 @@ bool Engine::fits(const Request& request) const {
 
 void Engine::submit(Sequence& sequence) {
   sequence.received = world_.now();
+  sequence.number = ++submitted_;
   sequence.prompt_tokens = sequence.request.input.count();
   if (options_.limits.prefix_caching || connector_ != nullptr)
     extend_block_hashes(sequence.request, options_.limits.block_tokens,
@@ -54,25 +56,57 @@ void Engine::abort(Sequence& sequence, Outcome outcome) {
   receive({Message::Kind::kAbort, outcome, world_.now(), &sequence});
 }
 
-void Engine::on_loaded(KvSequence& loaded) {
+void Engine::on_loaded(KvSequence& loaded, std::int64_t tokens) {
   auto& sequence = static_cast<Sequence&>(loaded);
-  // Later fetches, after a preemption, are no part of the time to first token.
-  if (sequence.record.first_token < Seconds(0))
-    sequence.record.fetch += world_.now() - sequence.load_began;
-  receive({Message::Kind::kLoaded, Outcome::kCompleted, world_.now(), &sequence});
+  note_fetch(sequence, world_.now() - sequence.load_began);
+  count_miss(sequence, tokens);
+  receive({Message::Kind::kLoaded, Outcome::kCompleted, world_.now(), &sequence, tokens});
+}
+
+void Engine::on_missed(KvSequence& missed, std::int64_t tokens) {
+  auto& sequence = static_cast<Sequence&>(missed);
+  count_miss(sequence, tokens);
+  count_chunk(plans_[0].shape, tokens, sequence.load_to, step_time_->window());
+}
+
+void Engine::count_miss(Sequence& sequence, std::int64_t tokens) {
+  std::int64_t lost = sequence.load_to - tokens;
+  auto& hits = sequence.record.hit_tokens;
+  // What lies deepest is last in the prompt.
+  for (std::size_t tier = hits.size(); tier-- > 1 && lost > 0;) {
+    const std::int64_t part = std::min(hits[tier], lost);
+    hits[tier] -= part;
+    lost -= part;
+  }
+}
+
+// Fetches and lookups after a preemption are no part of the time to first token.
+void Engine::note_fetch(Sequence& sequence, Seconds elapsed) {
+  const StageTimes parts = sequence.fetched.split_over(elapsed);
+  sequence.fetched = {};
+  if (sequence.record.first_token >= Seconds(0)) return;
+  sequence.record.fetch += elapsed;
+  for (std::size_t i = 0; i < kStages; ++i) sequence.record.fetch_stages[i] += parts.seconds[i];
 }
 
 void Engine::on_changed() {
-  receive({Message::Kind::kChanged, Outcome::kCompleted, world_.now(), nullptr});
+  if (!paused_) {
+    receive({Message::Kind::kChanged, Outcome::kCompleted, world_.now(), nullptr});
+    return;
+  }
+  if (!scheduler_->resume(plans_[planned_], world_.now())) return;
+  paused_ = false;
+  if (!plans_[planned_].empty()) ++planned_;
+  if (phase_ == Phase::kIdle) pass_boundary(world_.now());
 }
 
 void Engine::receive(Message message) {
   inbox_.push_back(message);
-  if (flushing_) return;
-  if (!executing_) {
+  if (phase_ == Phase::kIdle && !paused_) {
     if (!timer_.pending()) timer_.set(message.at);
     return;
   }
+  if (phase_ != Phase::kComputing) return;
   const auto from = ends_.begin() + static_cast<std::ptrdiff_t>(passed_);
   const auto cut = std::upper_bound(from, ends_.end(), message.at);
   if (cut == ends_.end() || cut + 1 == ends_.end()) return;
@@ -81,41 +115,55 @@ void Engine::receive(Message message) {
 }
 
 void Engine::wake(Seconds now) {
-  if (executing_) {
+  if (phase_ == Phase::kComputing) {
     settle(now);
     KV_CHECK(passed_ + 1 == ends_.size() && ends_.back() == now);
+    computed_at_ = now;
+    phase_ = Phase::kEnding;
+    const auto resume = [this] {
+      finish_step(world_.now());
+      if (!paused_) take_in(world_.now(), false);
+      pass_boundary(world_.now());
+    };
+    if (connector_ != nullptr && connector_->hold_end(steps_, resume)) return;
     finish_step(now);
   }
+  if (paused_) return;
   take_in(now, false);
-  if (planned_ == 0) {
-    scheduler_->plan(plans_[0], now);
-    if (plans_[0].empty() && !inbox_.empty()) {
-      take_in(now, true);
-      scheduler_->plan(plans_[0], now);
-    }
-    planned_ = plans_[0].empty() ? 0 : 1;
+  pass_boundary(now);
+}
+
+void Engine::pass_boundary(Seconds now) {
+  plan_more(now);
+  if (planned_ == 0 && !paused_ && !inbox_.empty()) {
+    take_in(now, true);
+    plan_more(now);
   }
-  executing_ = planned_ > 0;
-  if (executing_) {
-    start_next(now);
+  if (planned_ > 0) {
+    begin_step(now);
   } else if (connector_ != nullptr) {
     connector_->step_begins(std::numeric_limits<std::int64_t>::max());  // nothing to wait for
   }
 }
 
-void Engine::start_next(Seconds now) {
-  while (planned_ < plans_.size()) {
-    scheduler_->plan(plans_[planned_], now);
-    if (plans_[planned_].empty()) break;
+void Engine::plan_more(Seconds now) {
+  while (planned_ < plans_.size() && !paused_) {
+    paused_ = !scheduler_->plan(plans_[planned_], now);
+    if (paused_ || plans_[planned_].empty()) return;
     ++planned_;
   }
+}
+
+void Engine::begin_step(Seconds now) {
+  phase_ = Phase::kBeginning;
   if (connector_ != nullptr) {
     connector_->step_begins(steps_ - 1);
-    flushing_ = connector_->must_flush(steps_, [this] {
-      flushing_ = false;
+    hold_began_ = now;
+    const bool held = connector_->hold_begin(steps_, [this] {
+      for (Sequence* sequence : plans_[0].loads) note_fetch(*sequence, world_.now() - hold_began_);
       sleep_through(world_.now());
     });
-    if (flushing_) {
+    if (held) {
       ends_.clear();
       passed_ = 0;
       return;
@@ -125,6 +173,7 @@ void Engine::start_next(Seconds now) {
 }
 
 void Engine::sleep_through(Seconds now) {
+  phase_ = Phase::kComputing;
   ends_.clear();
   passed_ = 0;
   step_began_ = now;
@@ -156,7 +205,7 @@ void Engine::settle(Seconds until) {
   while (passed_ + 1 < ends_.size() && ends_[passed_] < until) {
     const Seconds boundary = ends_[passed_];
     const StepShape& shape = plans_[0].shape;
-    count_step(step_began_, boundary, shape, 0);
+    count_step(step_began_, boundary, boundary, shape, 0);
     if (plans_.size() == 2) plans_[0].shape = plans_[1].shape;
     scheduler_->plan_steady(plans_.back().shape, boundary);
     step_began_ = boundary;
@@ -164,8 +213,9 @@ void Engine::settle(Seconds until) {
   }
 }
 
-void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape, std::int32_t wasted) {
-  busy_ += end - begin;
+void Engine::count_step(Seconds begin, Seconds computed, Seconds end, const StepShape& shape,
+                        std::int32_t wasted) {
+  busy_ += computed - begin;
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
   const std::int64_t answering = shape.decode_sequences - wasted;
@@ -175,7 +225,7 @@ void Engine::count_step(Seconds begin, Seconds end, const StepShape& shape, std:
 
 void Engine::finish_step(Seconds now) {
   StepPlan& plan = plans_[0];
-  count_step(step_began_, now, plan.shape, plan.wasted);
+  count_step(step_began_, computed_at_, now, plan.shape, plan.wasted);
   for (Sequence* sequence : plan.tokens_from_prefill) {
     if (sequence->record.first_token < Seconds(0)) {
       listener_.first_token(*sequence, now);
@@ -188,7 +238,7 @@ void Engine::finish_step(Seconds now) {
   plan.clear();
   if (plans_.size() == 2) std::swap(plans_[0], plans_[1]);
   --planned_;
-  executing_ = false;
+  phase_ = Phase::kIdle;
 }
 
 void Engine::take_in(Seconds now, bool idle) {
@@ -206,7 +256,7 @@ void Engine::take_in(Seconds now, bool idle) {
         scheduler_->add(*sequence);
         break;
       case Message::Kind::kLoaded:
-        scheduler_->loaded(*sequence);
+        scheduler_->loaded(*sequence, message.tokens);
         if (sequence->aborted) leave(*sequence, sequence->abort_outcome, now);
         break;
       case Message::Kind::kAbort:
@@ -237,6 +287,7 @@ void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
     for (StepPlan& plan : plans_) {
       std::erase(plan.tokens_from_prefill, &sequence);
       std::erase(plan.finishing, &sequence);
+      std::erase(plan.loads, &sequence);
     }
   }
   scheduler_->end(sequence);
@@ -244,12 +295,12 @@ void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
 }
 
 void Engine::catch_up(Seconds now) {
-  if (executing_ && !flushing_) settle(now);
+  if (phase_ == Phase::kComputing) settle(now);
 }
 
 void Engine::stop(Seconds now) {
   catch_up(now);
-  if (executing_ && !flushing_) busy_ += std::max(Seconds(0), now - step_began_);
+  if (phase_ == Phase::kComputing) busy_ += std::max(Seconds(0), now - step_began_);
 }
 
 std::int64_t Engine::given_out(const Sequence& sequence) const {

@@ -65,7 +65,8 @@ class Engine {
   [[nodiscard]] const BlockPool& pool() const { return *pool_; }
   [[nodiscard]] const Connector* connector() const { return connector_.get(); }
   // For the connector's context.
-  void on_loaded(KvSequence& sequence);
+  void on_loaded(KvSequence& sequence, std::int64_t tokens);
+  void on_missed(KvSequence& sequence, std::int64_t tokens);
   void on_changed();
 
   // Could this request ever run here? Lengths against max_model_len and the block pool.
@@ -98,20 +99,35 @@ class Engine {
     Outcome outcome;
     Seconds at;
     Sequence* sequence;
+    std::int64_t tokens = 0;  // loaded
+  };
+  // What the engine is doing. An idle one and one whose plan is held up have no timer set, or one
+  // for messages.
+  enum class Phase : std::uint8_t {
+    kIdle,
+    kBeginning,  // the next step is held up by the connector
+    kComputing,
+    kEnding,  // results are held back by the connector
   };
 
   void receive(Message message);
   void wake(Seconds now);                // the timer: a boundary, or an idle engine starts
   void finish_step(Seconds now);         // results of the step that ends at this boundary
   void take_in(Seconds now, bool idle);  // messages from strictly before, all when idle
-  void start_next(Seconds now);
-  void begin_execution(Seconds now);
+  // Results are out: plans, begins what is planned.
+  void pass_boundary(Seconds now);
+  void plan_more(Seconds now);
+  void begin_step(Seconds now);
   void sleep_through(Seconds now);
+  void note_fetch(Sequence& sequence, Seconds elapsed);
+  // Of what was promised, only the first `tokens` came.
+  void count_miss(Sequence& sequence, std::int64_t tokens);
   // Passes the boundaries of the current run that lie strictly before `until`.
   void settle(Seconds until);
   void leave(Sequence& sequence, Outcome outcome, Seconds now);
   [[nodiscard]] Seconds duration(const StepShape& shape) const;
-  void count_step(Seconds begin, Seconds end, const StepShape& shape, std::int32_t wasted);
+  void count_step(Seconds begin, Seconds computed, Seconds end, const StepShape& shape,
+                  std::int32_t wasted);
 
   World& world_;
   Options options_;
@@ -127,14 +143,17 @@ class Engine {
   // The pipeline: plans_[0] executes, plans_[1] is planned behind it (asynchronous scheduling).
   std::vector<StepPlan> plans_;
   std::size_t planned_ = 0;
-  bool executing_ = false;
-  bool flushing_ = false;
+  Phase phase_ = Phase::kIdle;
+  bool paused_ = false;  // plans_[planned_] waits for the connector's answer
+  std::int64_t submitted_ = 0;
 
   // The run being slept through: ends_[i] is the end of its i-th step; boundaries before passed_
   // have been passed.
   std::vector<Seconds> ends_;
   std::size_t passed_ = 0;
   Seconds step_began_{0};
+  Seconds hold_began_{0};
+  Seconds computed_at_{0};  // end of the step whose results are held back
   Seconds last_tokens_{0};  // of the step before, which may have ended before step_began_
   StepShape current_;       // shape of the step after boundary passed_ - 1
 

@@ -36,16 +36,27 @@ class VllmScheduler final : public Scheduler {
     if (limits_.by_priority || !stopped_) blocked_ = false;
   }
 
-  void plan(StepPlan& plan, Seconds now) override {
+  bool plan(StepPlan& plan, Seconds now) override {
     plan.clear();
-    now_ = now;
     budget_ = limits_.max_batched_tokens;
     preempted_ = false;
     stalled_ = false;
+    now_ = now;
     schedule_running(plan);
+    return resume(plan, now);
+  }
+
+  bool resume(StepPlan& plan, Seconds now) override {
+    now_ = now;
     // Nobody is admitted beside a preemption; when that leaves nothing to run, the next pass
     // follows at once.
-    if (!stalled_ && (!preempted_ || (plan.empty() && decodes_.size() == 0))) admit(plan);
+    if (!stalled_ && (!preempted_ || (plan.empty() && decodes_.size() == 0)) && !admit(plan))
+      return false;
+    complete(plan);
+    return true;
+  }
+
+  void complete(StepPlan& plan) {
     decodes_.describe(plan.shape);
     if (limits_.wasted_last_step) waste(plan);
     if (!plan.empty()) decodes_.advance(plan.finishing);
@@ -101,9 +112,10 @@ class VllmScheduler final : public Scheduler {
     blocked_ = false;
   }
 
-  void loaded(Sequence& sequence) override {
+  void loaded(Sequence& sequence, std::int64_t tokens) override {
     KV_CHECK(sequence.state == Sequence::State::kLoading);
     sequence.state = Sequence::State::kWaiting;
+    sequence.computed = std::min(sequence.computed, tokens);
     publish_hashes(sequence, sequence.computed / limits_.block_tokens);
     // A full hit still computes one token, to have something to sample from.
     sequence.computed = std::min(sequence.computed, sequence.known() - 1);
@@ -266,16 +278,18 @@ class VllmScheduler final : public Scheduler {
 
   // --- waiting requests ---
 
-  void admit(StepPlan& plan) {
-    if (blocked_) return;
+  // False when somebody's admission waits for the connector's answer.
+  bool admit(StepPlan& plan) {
+    if (blocked_) return true;
     Admission result = kSkip;
     for (Sequence* sequence = waiting_.front(); sequence != nullptr;) {
-      if (budget_ == 0) return;
+      if (budget_ == 0) return true;
       if (running() >= limits_.max_sequences) result = kStop;
       if (result == kStop) break;
       Sequence* next = sequence->next;
       result = sequence->state == Sequence::State::kLoading ? kSkip : try_admit(*sequence, plan);
-      if (result == kNoBudget) return;
+      if (result == kNoBudget) return true;
+      if (result == kPause) return false;
       if (result == kStop && running_.empty() && take_back(sequence->next)) {
         result = kSkip;
         continue;
@@ -284,6 +298,7 @@ class VllmScheduler final : public Scheduler {
     }
     blocked_ = true;  // until something arrives, ends or is loaded
     stopped_ = result == kStop;
+    return true;
   }
 
   // The next who waits with its KV loaded gives its blocks back: nothing else that could run fits
@@ -297,7 +312,7 @@ class VllmScheduler final : public Scheduler {
     return false;
   }
 
-  enum Admission { kAdmitted, kSkip, kStop, kNoBudget };
+  enum Admission { kAdmitted, kSkip, kStop, kNoBudget, kPause };
 
   Admission try_admit(Sequence& sequence, StepPlan& plan) {
     std::int64_t hit = sequence.computed;
@@ -307,23 +322,30 @@ class VllmScheduler final : public Scheduler {
       hit_blocks = limits_.prefix_caching ? pool_.match(hittable(sequence)) : 0;
       hit = hit_blocks * limits_.block_tokens;
       if (connector_ != nullptr) external = connector_->match(sequence, hit, sequence.known());
-      if (external.ask_again) return kSkip;
+      if (external.ask_again) return external.pause ? kPause : kSkip;
     }
     const std::int64_t start = hit + external.tokens;
-    std::int64_t chunk = external.tokens > 0 ? 0 : chunk_to_admit(sequence.known() - start);
-    if (external.tokens == 0 && chunk == 0) return kNoBudget;
+    const bool waits = external.tokens > 0 && !external.in_step;
+    std::int64_t chunk = waits ? 0 : chunk_to_admit(sequence.known() - start);
+    if (!waits && chunk == 0) return kNoBudget;
 
     const std::int64_t needed = blocks_for(start + chunk) - hit_blocks;
-    if (!has_room(sequence, hit_blocks, needed, external.tokens > 0)) return kStop;
+    if (!has_room(sequence, hit_blocks, needed, waits)) return kStop;
 
     if (!sequence.looked_up) take_hits(sequence, hit_blocks);
     sequence.computed = start;
     if (external.tokens > 0) {
-      allocate(sequence, needed);
+      for (std::size_t tier = 0; tier < kLowerTiers; ++tier)
+        if (sequence.first_scheduled < Seconds(0))
+          sequence.record.hit_tokens[tier + 1] += external.by_tier[tier];
+      allocate(sequence, blocks_for(start) - hit_blocks);
+      sequence.load_to = start;
+      if (!waits) plan.loads.push_back(&sequence);
+      connector_->load(sequence, hit, start, decodes_.step());
+    }
+    if (waits) {
       sequence.state = Sequence::State::kLoading;
       sequence.load_began = now_;
-      if (sequence.first_scheduled < Seconds(0)) sequence.record.hit_tokens[1] += external.tokens;
-      connector_->load(sequence, hit_blocks, needed);
       return kSkip;
     }
     waiting_.remove(sequence);
@@ -334,6 +356,7 @@ class VllmScheduler final : public Scheduler {
     if (sequence.first_scheduled < Seconds(0)) {
       sequence.first_scheduled = now_;
       sequence.fetched_before = sequence.record.fetch;
+      sequence.lookup_before = sequence.lookup_time;
     }
     recomputed_ += std::max<std::int64_t>(0, sequence.lost - start);
     sequence.lost = 0;
@@ -454,7 +477,6 @@ class VllmScheduler final : public Scheduler {
   }
 
   void release(Sequence& sequence) {
-    if (sequence.blocks.empty()) return;
     if (connector_ != nullptr) {
       std::vector<BlockId> kept = sequence.blocks;
       const bool holds = connector_->holds(sequence, [this, kept] {

@@ -35,6 +35,7 @@ struct StepPlan {
   std::int32_t wasted = 0;  // of the shape's decodes: those whose token nobody gets
   std::vector<Sequence*> tokens_from_prefill;  // produce a token without having decoded before it
   std::vector<Sequence*> finishing;            // produce their last token
+  std::vector<Sequence*> loads;                // whose KV is loaded as a part of the step
   // Nothing but decodes, none of which ends: plans that follow may be alike.
   [[nodiscard]] bool steady() const {
     return shape.prefill_sequences == 0 && finishing.empty() && tokens_from_prefill.empty() &&
@@ -48,6 +49,7 @@ struct StepPlan {
     wasted = 0;
     tokens_from_prefill.clear();
     finishing.clear();
+    loads.clear();
   }
 };
 
@@ -65,8 +67,11 @@ class Scheduler {
 
   // A request joins the waiting queue. It must be able to fit: see Engine::fits.
   virtual void add(Sequence& sequence) = 0;
-  // Plans the next step; an empty plan means that nothing can run now.
-  virtual void plan(StepPlan& plan, Seconds now) = 0;
+  // Plans the next step; an empty plan means that nothing can run now. False: it waits for the
+  // connector's answer, and resume() goes on with the same plan (until then only end() may be
+  // called, for a sequence that finishes).
+  [[nodiscard]] virtual bool plan(StepPlan& plan, Seconds now) = 0;
+  [[nodiscard]] virtual bool resume(StepPlan& plan, Seconds now) = 0;
   // Of the plans that follow, how many are sure to be steady and alike except for context that is
   // longer by one token a sequence, if nothing arrives, completes or is aborted meanwhile.
   [[nodiscard]] virtual std::int64_t steady_plans() = 0;
@@ -74,8 +79,8 @@ class Scheduler {
   virtual void plan_steady(StepShape& shape, Seconds now) = 0;
   // The last token of a sequence has come out, or it is aborted: it leaves and gives blocks back.
   virtual void end(Sequence& sequence) = 0;
-  // A load from a lower tier has arrived.
-  virtual void loaded(Sequence& sequence) = 0;
+  // A load from a lower tier has ended with the first `tokens` in HBM.
+  virtual void loaded(Sequence& sequence, std::int64_t tokens) = 0;
   // What made an admission fail may have changed.
   virtual void unblock() = 0;
 

@@ -19,7 +19,6 @@ struct Sequence : KvSequence {
     kEnded,
   };
 
-  Request request;
   RequestRecord record;
   State state = State::kWaiting;
   bool looked_up = false;  // hits are taken; after a load: its blocks are in place
@@ -48,7 +47,9 @@ struct Sequence : KvSequence {
   Seconds first_scheduled{-1};
   Seconds last_token{-1};
   Seconds load_began{-1};
-  Seconds fetched_before{0};  // part of record.fetch that lies before first_scheduled
+  std::int64_t load_to = 0;     // end of the prefix that the latest load promised
+  Seconds fetched_before{0};    // part of record.fetch that lies before first_scheduled
+  Seconds lookup_before{0};  // the same of lookup_time
 
   [[nodiscard]] std::int64_t known() const { return prompt_tokens + produced; }
 };

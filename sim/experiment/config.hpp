@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/base/fields.hpp"
+#include "sim/store/host.hpp"
 
 namespace kvsim {
 
@@ -104,6 +105,9 @@ struct NodeConfig {
   Bytes dram{0};
   std::optional<std::int64_t> gpus_per_switch;
   std::optional<Bandwidth> switch_bandwidth;
+  CpuOptions cpu;
+  std::vector<Json> disks;
+  std::optional<Bandwidth> nic;
 
   template <class F>
   void fields(F& f) {
@@ -114,6 +118,45 @@ struct NodeConfig {
                "GPUs that share a PCIe switch. Default: the GPU profile's.");
     f.optional("switch_bandwidth_bytes_per_s", switch_bandwidth, Range{1e6, 1e15},
                "Of a PCIe switch towards the host, one way. Default: the GPU profile's.");
+    f.optional("cpu", cpu, "Its processor.");
+    f.optional("disks", disks, "Disk plug-ins, each with a \"name\" that stores call it by.");
+    f.optional("nic_bytes_per_s", nic, Range{1e6, 1e14},
+               "Its network card, one way, nominal. Default: the network's.");
+  }
+};
+
+struct NetworkConfig {
+  Bandwidth nic{12.5e9};
+  double efficiency = 0.94;
+  Bandwidth stream{4e9};
+  Seconds round_trip{50e-6};
+  Seconds loopback_round_trip{30e-6};
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("nic_bytes_per_s", nic, Range{1e6, 1e14}, "A node's card, one way, nominal.");
+    f.optional("efficiency", efficiency, Range{0.01, 1}, "Of the nominal rate: framing.");
+    f.optional("stream_bytes_per_s", stream, Range{0, 1e14},
+               "One TCP connection's rate; 0 = the line's (RDMA). Default: assumed.");
+    f.optional("round_trip_s", round_trip, Range{0, 10}, "Between nodes. Default: assumed.");
+    f.optional("loopback_round_trip_s", loopback_round_trip, Range{0, 10},
+               "Between processes of a node. Default: assumed.");
+  }
+};
+
+// Our own keys of a store; the others are its plug-in's.
+struct StoreConfig {
+  std::string name;
+  std::string place = "each-node";
+  std::string node;
+
+  template <class F>
+  void fields(F& f) {
+    f.required("name", name, "What connectors call it.");
+    f.choice("place", place, {"each-node", "sharded", "dedicated"},
+             "One for each inference node and by itself; one on each, sharing the keys; or one on "
+             "a machine of its own.");
+    f.optional("node", node, "Which of `nodes` a dedicated one runs on.");
   }
 };
 
@@ -162,11 +205,15 @@ struct ExperimentConfig {
   Json load = Json::object();
   std::vector<PoolConfig> pools;
   std::vector<NodeConfig> nodes;
+  std::vector<Json> stores;
+  NetworkConfig network;
   Json router = "round-robin";
   MeasureConfig measure;
   SloConfig slo;
   CostConfig cost;
   std::int64_t seed = 1;
+  bool deterministic = false;
+  std::vector<std::string> assume_free;
 
   template <class F>
   void fields(F& f) {
@@ -177,11 +224,17 @@ struct ExperimentConfig {
     f.optional("load", load, "How requests arrive.");
     f.required("pools", pools, "Replicas of LLMs.");
     f.optional("nodes", nodes, "Kinds of machines.");
+    f.optional("stores", stores, "Store plug-ins, each with \"name\" and \"place\".");
+    f.optional("network", network, "Between and within machines.");
     f.optional("router", router, "A router plug-in, with \"view_refresh_s\".");
     f.optional("measure", measure, "What is measured.");
     f.optional("slo", slo, "Bounds that a good request keeps.");
     f.optional("cost", cost, "Prices.");
     f.optional("seed", seed, Range{0, 9e15}, "Of all random streams.");
+    f.optional("deterministic", deterministic, "Service times are means instead of draws.");
+    f.optional("assume_free", assume_free,
+               "What-if: kinds of resources that cost no time, of client, server, disk, network, "
+               "memory, pcie.");
   }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/base/registry.hpp"
+#include "sim/engine/chunk_shape.hpp"
 
 namespace kvsim {
 
@@ -67,21 +68,6 @@ EngineLimits limits_of(const EngineConfig& engine) {
   return out;
 }
 
-// The tiers of all replicas of a node lie in its RAM.
-void check_dram(const ConfigNode& node, const PoolPlan& plan) {
-  if (!plan.config.connector || plan.node.dram == Bytes(0)) return;
-  if (!plan.config.connector->is_object() || !plan.config.connector->contains("cpu_bytes")) return;
-  const std::int64_t here =
-      std::min(plan.config.replicas, plan.node.gpus / plan.config.tensor_parallel);
-  const double wanted =
-      node.at("connector").at("cpu_bytes").number({0, 1e15}) * static_cast<double>(here);
-  if (wanted > plan.node.dram.real())
-    node.at("connector")
-        .at("cpu_bytes")
-        .fail(fmt::format("{:g} bytes for {} replicas of a node", wanted, here),
-              fmt::format("at most the node's {:g}", plan.node.dram.real()));
-}
-
 template <class Profile>
 void note_assumed(const Profile& provenance, const std::string& name,
                   std::vector<std::string>& assumed) {
@@ -109,8 +95,6 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
     node.fail(std::to_string(config.tensor_parallel) + " GPUs a replica",
               "at most the " + std::to_string(plan.node.gpus) + " of a node");
 
-  check_dram(node, plan);
-
   if (!engine.num_gpu_blocks_override) {
     plan.budget = memory_budget(plan.context.llm, plan.context.gpu, memory_options(plan.config));
     if (!engine.max_model_len) engine.max_model_len = plan.budget.max_model_len;
@@ -136,8 +120,17 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
   return plan;
 }
 
-HostLinks::HostLinks(World& world, const PoolPlan& plan) : ranks_(plan.config.tensor_parallel) {
-  const HostLink& host = plan.context.gpu.host_link;
+std::int64_t replicas_per_node(const PoolPlan& plan) {
+  return std::max<std::int64_t>(1, plan.node.gpus / plan.config.tensor_parallel);
+}
+
+HostLinks::HostLinks(World& world, const PoolPlan& plan, bool free)
+    : ranks_(plan.config.tensor_parallel) {
+  HostLink host = plan.context.gpu.host_link;
+  if (free)
+    for (Bandwidth* rate : {&host.to_host_alone, &host.to_host_both, &host.to_gpu_alone,
+                            &host.to_gpu_both, &host.switch_limit})
+      *rate = *rate * 1e6;
   const auto tp = plan.config.tensor_parallel;
   const Bandwidth shared = plan.node.switch_bandwidth.value_or(host.switch_limit);
   const std::int64_t configured = plan.node.gpus_per_switch.value_or(host.switch_gpus);
@@ -146,11 +139,10 @@ HostLinks::HostLinks(World& world, const PoolPlan& plan) : ranks_(plan.config.te
   // that is narrower by the number of ranks below it.
   const auto ranks = configured > 0 ? std::min(tp, configured) : tp;
   const Bandwidth for_one_rank = shared / static_cast<double>(ranks);
-  const std::int64_t replicas_per_node = std::max<std::int64_t>(1, plan.node.gpus / tp);
   std::vector<World::LinkId> switch_up;
   std::vector<World::LinkId> switch_down;
   for (std::int64_t replica = 0; replica < plan.config.replicas; ++replica) {
-    const std::int64_t in_node = replica % replicas_per_node;
+    const std::int64_t in_node = replica % replicas_per_node(plan);
     const std::string name = plan.config.name + "-" + std::to_string(replica);
     const bool limited = shared > Bandwidth(0) && gpus_per_switch > 0;
     if (limited && (in_node * tp) % gpus_per_switch < tp) {
@@ -183,47 +175,81 @@ std::vector<ResourceUse> HostLinks::resources() const {
   return out;
 }
 
+namespace {
+
+// A long prompt alone on the engine: what recomputing costs, for decisions.
+std::int64_t recompute_rate(const StepTime& step_time, std::int64_t tokens) {
+  StepShape shape;
+  count_chunk(shape, 0, tokens, step_time.window());
+  shape.sampled = 1;
+  const Seconds time = step_time.gpu(shape);
+  return static_cast<std::int64_t>(static_cast<double>(tokens) / time.count());
+}
+
+std::function<Bandwidth(Bytes)> small_transfer_limit(const HostLink& host) {
+  return [host](Bytes descriptor) {
+    Bandwidth limit{0};
+    for (const DescriptorRate& step : host.small_transfers)
+      if (descriptor >= step.size) limit = step.rate;
+    return limit;
+  };
+}
+
+Connector::Context connector_context(const PoolPlan& plan, std::size_t replica, Engine& engine,
+                                     const StepTime& step_time, HostLinks& links,
+                                     Machines& machines) {
+  const LlmProfile& llm = plan.context.llm;
+  const std::string kv_dtype = plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
+  const auto tp = plan.config.tensor_parallel;
+  const HostLink& host = plan.context.gpu.host_link;
+  const auto on = replica / static_cast<std::size_t>(replicas_per_node(plan));
+  return {
+      .tasks = machines.tasks(),
+      .host = machines.host(on),
+      .stores = machines.access(on),
+      .name = plan.config.name + "-" + std::to_string(replica),
+      .model = llm.name + "/" + kv_dtype,
+      .pool = engine.pool(),
+      .block_tokens = plan.engine.limits.block_tokens,
+      .block_bytes =
+          llm.kv_bytes_per_token_per_rank(kv_dtype, tp) * plan.engine.limits.block_tokens,
+      .ranks = static_cast<std::int32_t>(tp),
+      .layers = static_cast<std::int32_t>(llm.layers),
+      .one_rank_holds_all = llm.latent.has_value(),
+      .recompute_tokens_per_s = recompute_rate(step_time, plan.engine.limits.max_batched_tokens),
+      .prompt_only = plan.defaults.offload_prompt_only,
+      .deferred_stores = plan.defaults.offload_prompt_only,
+      .to_host = links.to_host(replica),
+      .to_device = links.to_device(replica),
+      .to_device_rate = host.to_gpu_alone,
+      .descriptor = host.descriptor,
+      .rate_limit = small_transfer_limit(host),
+      .loaded = [&engine](KvSequence& sequence,
+                          std::int64_t tokens) { engine.on_loaded(sequence, tokens); },
+      .missed = [&engine](KvSequence& sequence,
+                          std::int64_t tokens) { engine.on_missed(sequence, tokens); },
+      .changed = [&engine] { engine.on_changed(); },
+  };
+}
+
+}  // namespace
+
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
-                                    std::size_t replica, HostLinks* links,
+                                    std::size_t replica, HostLinks* links, Machines* machines,
                                     EngineListener& listener) {
   const Json& kind = plan.config.engine.step_time;
   std::unique_ptr<StepTime> step_time = Registry<StepTime>::instance().make(
       ConfigNode(kind, node.file(), node.path() + "/engine/step_time"), plan.context);
+  const StepTime& times = *step_time;
   Engine::Options options = plan.engine;
   options.replica = static_cast<std::int32_t>(replica);
   auto engine = std::make_unique<Engine>(world, options, std::move(step_time), listener);
   if (!plan.config.connector) return engine;
-
-  const LlmProfile& llm = plan.context.llm;
-  const std::string kv_dtype = plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
-  const auto tp = plan.config.tensor_parallel;
-  const Bytes block =
-      llm.kv_bytes_per_token_per_rank(kv_dtype, tp) * plan.engine.limits.block_tokens;
-  const HostLink host = plan.context.gpu.host_link;
-  Connector::Context context{
-      .world = world,
-      .pool = engine->pool(),
-      .block_tokens = plan.engine.limits.block_tokens,
-      .block_bytes = block,
-      .ranks = static_cast<std::int32_t>(tp),
-      .layers = static_cast<std::int32_t>(llm.layers),
-      .prompt_only = plan.defaults.offload_prompt_only,
-      .deferred_stores = plan.defaults.offload_prompt_only,
-      .to_host = links->to_host(replica),
-      .to_device = links->to_device(replica),
-      .descriptor = host.descriptor,
-      .rate_limit =
-          [host](Bytes descriptor) {
-            Bandwidth limit{0};
-            for (std::size_t i = 0; i < host.small_transfers.size(); ++i)
-              if (descriptor >= host.small_transfers[i].size) limit = host.small_transfers[i].rate;
-            return limit;
-          },
-      .loaded = [engine = engine.get()](KvSequence& sequence) { engine->on_loaded(sequence); },
-      .changed = [engine = engine.get()] { engine->on_changed(); },
-  };
+  const Connector::Context context =
+      connector_context(plan, replica, *engine, times, *links, *machines);
   engine->set_connector(Registry<Connector>::instance().make(
       ConfigNode(*plan.config.connector, node.file(), node.path() + "/connector"), context));
+  context.host.dram().hold(context.name, engine->connector()->dram());
   return engine;
 }
 

@@ -7,6 +7,7 @@
 
 #include "sim/des/lane.hpp"
 #include "sim/experiment/config.hpp"
+#include "sim/experiment/machines.hpp"
 #include "sim/frontend/frontend.hpp"
 #include "sim/perf/memory_budget.hpp"
 #include "sim/perf/step_context.hpp"
@@ -32,7 +33,8 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
 // The PCIe tree of the pool's nodes; lanes stay where they are made.
 class HostLinks {
  public:
-  HostLinks(World& world, const PoolPlan& plan);
+  // `free`: copies cost no time (what-if).
+  HostLinks(World& world, const PoolPlan& plan, bool free);
   [[nodiscard]] Lane& to_host(std::size_t replica) { return *lanes_.at(2 * replica); }
   [[nodiscard]] Lane& to_device(std::size_t replica) { return *lanes_.at(2 * replica + 1); }
   [[nodiscard]] std::vector<ResourceUse> resources() const;
@@ -43,9 +45,12 @@ class HostLinks {
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 
-// `links` may be null when the pool has no connector.
+// Replicas that fit on a node, >= 1.
+std::int64_t replicas_per_node(const PoolPlan& plan);
+
+// `links` and `machines` may be null when the pool has no connector.
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
-                                    std::size_t replica, HostLinks* links,
+                                    std::size_t replica, HostLinks* links, Machines* machines,
                                     EngineListener& listener);
 
 }  // namespace kvsim

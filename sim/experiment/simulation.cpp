@@ -62,6 +62,44 @@ void find_scheduler(const ConfigNode& pool, EngineConfig& engine) {
   engine.scheduler = Registry<Scheduler>::instance().find(node).resolve(node)["kind"];
 }
 
+// What stores and disks did, and how the disks wear.
+void add_store_facts(const Machines& machines, Seconds ended, RunFacts& out) {
+  double written = 0;
+  double taken = 0;
+  for (const Machines::NamedStore& named : machines.stores()) {
+    const StoreUse use = named.store->use();
+    StoreFacts facts;
+    facts.name = named.name;
+    facts.live = use.live;
+    facts.stored = use.stored;
+    facts.evicted = use.evicted;
+    facts.refused = use.refused;
+    facts.gets = use.gets;
+    facts.hits = use.hits;
+    facts.puts = use.puts;
+    facts.write_amplification = use.write_amplification;
+    written += use.write_amplification * use.stored.real();
+    taken += use.write_amplification > 0 ? use.stored.real() : 0;
+    out.stores.push_back(std::move(facts));
+  }
+  if (taken > 0) out.write_amplification = written / taken;
+  for (const Machines::NamedDisk& named : machines.disks()) {
+    DiskFacts facts;
+    facts.name = named.name;
+    facts.read = named.use.read;
+    facts.written = named.use.written;
+    facts.written_flash = named.use.written_flash;
+    facts.capacity = named.use.capacity;
+    facts.used = named.use.used;
+    constexpr double kSecondsPerDay = 86400;
+    const double capacity_days = named.use.capacity.real() * ended.count() / kSecondsPerDay;
+    if (capacity_days > 0)
+      facts.drive_writes_per_day = named.use.written_flash.real() / capacity_days;
+    facts.rated_drive_writes_per_day = named.use.rated_drive_writes_per_day;
+    out.disks.push_back(std::move(facts));
+  }
+}
+
 Recorder make_recorder(const ExperimentConfig& config) {
   MeasureWindow window;
   window.warmup = config.measure.warmup;
@@ -92,6 +130,7 @@ struct Simulation::State {
   std::optional<std::int64_t> total_requests;
   World world;
   std::unique_ptr<HostLinks> links;
+  std::unique_ptr<Machines> machines;  // null without lower tiers
   std::unique_ptr<Frontend> frontend;
   std::unique_ptr<LoadDriver> driver;
   std::unique_ptr<Timer> end_of_window;
@@ -100,8 +139,13 @@ struct Simulation::State {
   bool interrupted = false;
 
   explicit State(const ConfigNode& experiment);
+  ~State() {
+    if (machines) machines->tasks().clear();  // before what its tasks wait for
+  }
+  State(const State&) = delete;
   void read();
   void resolve();
+  void build_machines();
   void build();
   void close_window(Seconds) { world.stop(); }
   [[nodiscard]] RunFacts facts() const;
@@ -170,17 +214,18 @@ void Simulation::State::build() {
   options.client_timeout = load.client_timeout;
   options.api = pool.api;
   frontend = std::make_unique<Frontend>(world, options, recorder);
-  if (pool.config.connector) links = std::make_unique<HostLinks>(world, pool);
+  if (pool.config.connector) build_machines();
   Router::Context context;
   context.seed = provenance.seed;
   const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
   for (std::int64_t i = 0; i < pool.config.replicas; ++i) {
     frontend->add_engine(named_by(place_of(pool_node), [&] {
       return make_engine(world, pool_node, pool, static_cast<std::size_t>(i), links.get(),
-                         *frontend);
+                         machines.get(), *frontend);
     }));
     context.kv_blocks.push_back(frontend->engines().back()->pool().total());
   }
+  if (machines) machines->check_dram();
   if (const Connector* connector = frontend->engines().front()->connector())
     for (const TierUse& tier : connector->tiers()) tiers.push_back(tier.name);
   frontend->set_router(Registry<Router>::instance().make(
@@ -196,10 +241,30 @@ void Simulation::State::build() {
   }
 }
 
+void Simulation::State::build_machines() {
+  const auto& free = config.assume_free;
+  links = std::make_unique<HostLinks>(world, pool,
+                                      std::find(free.begin(), free.end(), "pcie") != free.end());
+  Machines::Plan plan;
+  plan.nodes = groups_of(pool.config.replicas, replicas_per_node(pool));
+  plan.node = pool.node;
+  plan.network = config.network;
+  plan.seed = provenance.seed;
+  plan.deterministic = config.deterministic;
+  plan.free = free;
+  machines = std::make_unique<Machines>(world, node, config.nodes, plan);
+  if (!config.stores.empty()) resolved["stores"] = machines->resolved_stores();
+}
+
 std::vector<ResourceFacts> Simulation::State::resources() const {
   std::vector<ResourceUse> uses = frontend->resources();
-  if (links)
-    for (ResourceUse& use : links->resources()) uses.push_back(std::move(use));
+  const auto add = [&uses](std::vector<ResourceUse> more) {
+    for (ResourceUse& use : more) uses.push_back(std::move(use));
+  };
+  if (links) add(links->resources());
+  for (const auto& engine : frontend->engines())
+    if (engine->connector() != nullptr) add(engine->connector()->resources());
+  if (machines) add(machines->resources());
   std::vector<ResourceFacts> out;
   for (const ResourceUse& use : uses) {
     ResourceFacts facts;
@@ -220,11 +285,18 @@ CostInputs Simulation::State::cost_inputs() const {
   CostInputs inputs;
   inputs.gpus = {{gpus, *config.cost.gpu_usd_per_hour}};
   inputs.nodes = {{nodes, prices.node_usd_per_hour.value}};
-  const double dram_gb = frontend->engines().front()->connector() == nullptr
-                             ? 0
-                             : pool.config.connector->value("cpu_bytes", 0.0) / 1e9;
-  inputs.dram_gb = {
-      {dram_gb * static_cast<double>(pool.config.replicas), prices.dram_usd_per_gb_hour.value}};
+  Bytes dram{0};
+  for (const auto& engine : frontend->engines())
+    if (engine->connector() != nullptr) dram += engine->connector()->dram();
+  if (machines) {
+    for (const Machines::NamedStore& store : machines->stores()) dram += store.store->dram();
+    Bytes flash{0};
+    for (const Machines::NamedDisk& disk : machines->disks()) flash += disk.use.capacity;
+    inputs.nvme_gb = {{flash.real() / 1e9, prices.nvme_usd_per_gb_hour.value}};
+    inputs.stores = {
+        {static_cast<double>(machines->dedicated_hosts()), prices.store_node_usd_per_hour.value}};
+  }
+  inputs.dram_gb = {{dram.real() / 1e9, prices.dram_usd_per_gb_hour.value}};
   if (!prices.power_included) {
     inputs.power_w = gpus * pool.context.gpu.peaks.power_w * prices.power_share.value;
     inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;
@@ -241,6 +313,7 @@ RunFacts Simulation::State::facts() const {
   out.gpus = pool.config.replicas * pool.config.tensor_parallel;
   out.tiers.resize(tiers.size());
   for (std::size_t i = 0; i < tiers.size(); ++i) out.tiers[i].name = tiers[i];
+  if (machines) out.fetch_stages.assign(kStageNames.begin(), kStageNames.end());
   for (const auto& engine : frontend->engines()) {
     out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
     out.recomputed += Tokens(engine->recomputed_tokens());
@@ -249,9 +322,13 @@ RunFacts Simulation::State::facts() const {
     for (const TierUse& use : engine->connector()->tiers()) {
       out.tiers[tier].evicted += Tokens(use.evicted_tokens);
       out.tiers[tier].stored += Bytes(use.stored_bytes);
+      out.tiers[tier].dropped += Tokens(use.dropped_tokens);
+      out.tiers[tier].failed_loads += use.failed_loads;
+      out.tiers[tier].bypassed += use.bypassed;
       ++tier;
     }
   }
+  if (machines) add_store_facts(*machines, ended_at, out);
   out.resources = resources();
   out.cost = cost_inputs();
   out.simulated = ended_at;

@@ -154,8 +154,11 @@ void Frontend::first_token(Sequence& sequence, Seconds now) {
 void Frontend::split_time_to_first_token(Sequence& sequence, Seconds engine_time) {
   RequestRecord& record = sequence.record;
   const Seconds since_scheduled = engine_time - sequence.first_scheduled;
-  record.prefill = since_scheduled - (record.fetch - sequence.fetched_before);
-  record.queue = sequence.first_scheduled - sequence.received - sequence.fetched_before;
+  const Seconds lookups_since = sequence.lookup_time - sequence.lookup_before;
+  record.lookup = sequence.lookup_time;
+  record.prefill = since_scheduled - (record.fetch - sequence.fetched_before) - lookups_since;
+  record.queue = sequence.first_scheduled - sequence.received - sequence.fetched_before -
+                 sequence.lookup_before;
   record.other = (sequence.received - record.sent) + (record.first_token - engine_time);
 }
 

@@ -64,22 +64,27 @@ class NativeOffload final : public Connector {
     const ChunkPrefix found = cache_.lookup(keys(sequence, first, last));
     if (found.pending || found.loading) {
       somebody_asks_ = true;
-      return {0, true};
+      return {.ask_again = true};
     }
     if (found.chunks == 0) return {};
-    return {(first + found.chunks) * chunk_tokens_ - local_tokens, false};
+    Match match;
+    match.tokens = match.by_tier[0] = (first + found.chunks) * chunk_tokens_ - local_tokens;
+    return match;
   }
 
-  void load(KvSequence& sequence, std::int64_t first, std::int64_t blocks) override {
-    const std::int64_t from = first / options_.blocks_per_chunk;
-    const std::int64_t to = groups_of(first + blocks, options_.blocks_per_chunk);
-    const std::vector<BlockHash> loading = keys(sequence, from, to);
+  void load(KvSequence& sequence, std::int64_t from, std::int64_t to, std::int64_t) override {
+    const std::int64_t first = from / context_.block_tokens;
+    const std::int64_t last = to / context_.block_tokens;
+    const std::vector<BlockHash> loading = keys(sequence, first / options_.blocks_per_chunk,
+                                                groups_of(last, options_.blocks_per_chunk));
     for (const BlockHash hash : loading) cache_.begin_load(hash);
     // What was loaded needs no storing.
-    sequence.stored_blocks = std::max(sequence.stored_blocks, first + blocks);
-    context_.to_device.submit(job(blocks, [this, &sequence, loading](Seconds) {
+    sequence.stored_blocks = std::max(sequence.stored_blocks, last);
+    const Seconds began = context_.tasks.now();
+    context_.to_device.submit(job(last - first, [this, &sequence, loading, began, to](Seconds now) {
       for (const BlockHash hash : loading) cache_.end_load(hash);
-      context_.loaded(sequence);
+      sequence.fetched[Stage::kCopy] += now - began;
+      context_.loaded(sequence, to);
       tell_askers();
     }));
   }
@@ -115,7 +120,7 @@ class NativeOffload final : public Connector {
 
   bool storing() const override { return last_batch_ > stored_batches_; }
 
-  bool must_flush(std::int64_t step, std::function<void()> resume) override {
+  bool hold_begin(std::int64_t step, std::function<void()> resume) override {
     for (; !flushes_.empty() && flushes_.front().step <= step; flushes_.pop_front())
       flush_until_ = std::max(flush_until_, flushes_.front().until);
     if (flush_until_ <= stored_batches_) return false;
@@ -144,6 +149,7 @@ class NativeOffload final : public Connector {
     use.dropped_tokens = cache_.dropped() * chunk_tokens_;
     return {use};
   }
+  Bytes dram() const override { return options_.capacity; }
 
  private:
   struct Batch {

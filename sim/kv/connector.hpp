@@ -4,6 +4,7 @@
 // its side, reports loads that have finished. A connector never touches the scheduler's state.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,19 +13,29 @@
 
 #include "sim/base/units.hpp"
 #include "sim/kv/block_pool.hpp"
+#include "sim/store/store.hpp"
 #include "sim/workload/block_hash.hpp"
+#include "sim/workload/request.hpp"
 
 namespace kvsim {
 
-class World;
 class Lane;
+class StoreAccess;
+
+// Tiers below HBM that a connector may tell apart.
+constexpr std::size_t kLowerTiers = 3;
 
 // The KV side of a request in an engine. Owned by the engine.
 struct KvSequence {
+  Request request;
+  std::int64_t number = -1;       // of the request: tells its visits apart
   std::vector<BlockHash> hashes;  // of every full block of the prompt and its whole answer
   std::vector<BlockId> blocks;    // in HBM, first token first
   std::int64_t prompt_tokens = 0;
   std::int64_t stored_blocks = 0;  // leading blocks that a connector has looked at for storing
+  // For the record: time that the connector spent on this request, since the engine looked last.
+  Seconds lookup_time{0};
+  StageTimes fetched;
 };
 
 // What a tier holds and did, for the summary.
@@ -33,6 +44,8 @@ struct TierUse {
   std::int64_t stored_bytes = 0;  // written into the tier
   std::int64_t evicted_tokens = 0;
   std::int64_t dropped_tokens = 0;  // not stored, because nothing was evictable
+  std::int64_t failed_loads = 0;    // turned into a miss and a recompute: time-out, dead, gone
+  std::int64_t bypassed = 0;        // lookups not made because the tier was held unhealthy
 };
 
 class Connector {
@@ -40,27 +53,42 @@ class Connector {
   static constexpr const char* kPlugin = "connector";
 
   struct Context {
-    World& world;
+    Tasks& tasks;
+    Host& host;           // the machine that it runs on
+    StoreAccess& stores;  // what it may reach from there
+    std::string name;     // of the replica, for resources
+    std::string model;    // part of every key: another LLM never hits
     BlockPool& pool;
     std::int64_t block_tokens = 16;
     Bytes block_bytes{0};     // of one block in this GPU's HBM, one tensor-parallel rank
     std::int32_t ranks = 1;   // ranks move their part at the same time, each over its own link
     std::int32_t layers = 1;  // descriptors per block in the per-layer layout
+    bool one_rank_holds_all = false;          // MLA: every rank has the same KV
+    std::int64_t recompute_tokens_per_s = 0;  // of a prompt, alone on this engine: for estimates
     // The version's defaults: generated tokens are not stored; stores leave when the next step
     // begins and reused blocks wait for them (false: blocks are held until stored).
     bool prompt_only = true;
     bool deferred_stores = true;
     Lane& to_host;                               // copy engine device to host
     Lane& to_device;                             // copy engine host to device
+    Bandwidth to_device_rate{0};                 // of that engine alone, large copies
     Seconds descriptor{0};                       // submitting one copy descriptor
     std::function<Bandwidth(Bytes)> rate_limit;  // of copies in descriptors of this size; 0 = none
-    std::function<void(KvSequence&)> loaded;     // a load has arrived in HBM
-    std::function<void()> changed;               // a refusal to answer (`ask_again`) may have ended
+    // A load of its own time has ended: the sequence's first `tokens` are in HBM (fewer than
+    // promised when a tier failed: the rest is computed).
+    std::function<void(KvSequence&, std::int64_t tokens)> loaded;
+    // A load inside the step that is about to begin got only the first `tokens`: the step computes
+    // the rest of what was promised.
+    std::function<void(KvSequence&, std::int64_t tokens)> missed;
+    std::function<void()> changed;  // a refusal to answer (`ask_again`) may have ended
   };
 
   struct Match {
-    std::int64_t tokens = 0;  // beyond the local ones; 0 = nothing
-    bool ask_again = false;   // not known yet: try when the connector says `changed`
+    std::int64_t tokens = 0;                          // beyond the local ones; 0 = nothing
+    std::array<std::int64_t, kLowerTiers> by_tier{};  // adds up to tokens
+    bool ask_again = false;  // not known yet: try when the connector says `changed`
+    bool pause = false;      // and plan nothing until then: the scheduler itself waits
+    bool in_step = false;    // the load is part of the step that computes the rest
   };
 
   virtual ~Connector() = default;
@@ -69,9 +97,10 @@ class Connector {
   // known ones. Called for each attempt to admit.
   [[nodiscard]] virtual Match match(const KvSequence& sequence, std::int64_t local_tokens,
                                     std::int64_t limit_tokens) = 0;
-  // Begins to fill `blocks` (already in sequence.blocks from index `first`); calls `loaded` when
-  // the last byte is in HBM.
-  virtual void load(KvSequence& sequence, std::int64_t first, std::int64_t blocks) = 0;
+  // What match() promised is taken: tokens [from, to) belong into the sequence's blocks, which it
+  // has. Begins now and ends with `loaded`; or, in_step, is done before step number `step` begins.
+  virtual void load(KvSequence& sequence, std::int64_t from, std::int64_t to,
+                    std::int64_t step) = 0;
   // Step number `step`, which is being planned, completes the sequence's first `full_blocks`
   // blocks.
   virtual void completed(KvSequence& sequence, std::int64_t full_blocks, std::int64_t step) = 0;
@@ -83,14 +112,22 @@ class Connector {
   virtual void step_begins(std::int64_t done) = 0;
   // Stores wait for the end of a step or are under way: a step to come may have to wait for them.
   [[nodiscard]] virtual bool storing() const = 0;
-  // Step number `step` begins now and may write into blocks that a store still reads: then it must
-  // wait, and `resume` is called when it may go on. False = no need to wait.
-  [[nodiscard]] virtual bool must_flush(std::int64_t step, std::function<void()> resume) = 0;
+  // Step number `step` begins now. True: it must wait, for a load that is part of it or for a store
+  // that still reads blocks which it writes; `resume` is called when it may go on.
+  [[nodiscard]] virtual bool hold_begin(std::int64_t step, std::function<void()> resume) = 0;
+  // Step number `step` has computed. True: its results are held back, by a store that is part of
+  // the step; `resume` is called when they may go out.
+  [[nodiscard]] virtual bool hold_end(std::int64_t /*step*/, std::function<void()> /*resume*/) {
+    return false;
+  }
   // The request has ended or was preempted; its blocks are about to be released. True: they must be
   // kept until `release_later` is called (old connector behaviour).
   [[nodiscard]] virtual bool holds(KvSequence& sequence, std::function<void()> release_later) = 0;
 
   [[nodiscard]] virtual std::vector<TierUse> tiers() const = 0;
+  // DRAM that it takes on its host, over all ranks.
+  [[nodiscard]] virtual Bytes dram() const = 0;
+  [[nodiscard]] virtual std::vector<ResourceUse> resources() const { return {}; }
 };
 
 }  // namespace kvsim

@@ -100,6 +100,8 @@ void Recorder::measure(const RequestRecord& record) {
     measured_.queue += record.queue;
     measured_.lookup += record.lookup;
     measured_.fetch += record.fetch;
+    for (std::size_t i = 0; i < record.fetch_stages.size(); ++i)
+      measured_.fetch_stages[i] += record.fetch_stages[i];
     measured_.prefill += record.prefill;
     measured_.other += record.other;
     const Seconds late = record.sent - record.intended;

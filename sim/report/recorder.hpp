@@ -68,6 +68,7 @@ struct MeasuredTotals {
   Seconds queue{0};
   Seconds lookup{0};
   Seconds fetch{0};
+  std::array<Seconds, 6> fetch_stages{};
   Seconds prefill{0};
   Seconds other{0};
   // Requests that kept the SLO, and those that could be judged. Refused, failed and timed-out ones

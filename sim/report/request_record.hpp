@@ -35,9 +35,11 @@ struct RequestRecord {
   Seconds first_token{-1};  // the client received it; < 0 when none came
   Seconds ended{0};         // last token, refusal, time-out or end of the run
   // Parts of the time to first token; they add up to first_token - sent.
-  Seconds queue{0};    // from the engine's receipt to its first scheduling, fetches excluded
-  Seconds lookup{0};   // asking lower tiers
-  Seconds fetch{0};    // waiting for KV from lower tiers
+  Seconds queue{0};   // from the engine's receipt to its first scheduling, fetches excluded
+  Seconds lookup{0};  // asking lower tiers
+  Seconds fetch{0};   // waiting for KV from lower tiers
+  // ... by stage: index into RunFacts::fetch_stages; adds up to fetch.
+  std::array<Seconds, 6> fetch_stages{};
   Seconds prefill{0};  // steps from first scheduling to the first token
   Seconds other{0};    // API server, tokeniser, network, detokeniser
 };

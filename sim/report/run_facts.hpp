@@ -24,7 +24,35 @@ struct RunProvenance {
 struct TierFacts {
   std::string name;
   Tokens evicted{0};
-  Bytes stored{0};  // written into it during the run
+  Bytes stored{0};                // written into it during the run
+  Tokens dropped{0};              // not stored for lack of room
+  std::int64_t failed_loads = 0;  // turned into a miss and computed
+  std::int64_t bypassed = 0;      // not asked, because it had failed before
+};
+
+// A store's process over the whole run.
+struct StoreFacts {
+  std::string name;
+  Bytes live{0};
+  Bytes stored{0};
+  Bytes evicted{0};
+  Bytes refused{0};
+  std::int64_t gets = 0;
+  std::int64_t hits = 0;
+  std::int64_t puts = 0;
+  double write_amplification = 0;  // 0 = no disk
+};
+
+// A disk, or a set of them, over the whole run.
+struct DiskFacts {
+  std::string name;
+  Bytes read{0};
+  Bytes written{0};
+  Bytes written_flash{0};  // with the device's own write amplification
+  Bytes capacity{0};
+  Bytes used{0};
+  double drive_writes_per_day = 0;
+  double rated_drive_writes_per_day = 0;  // 0 = not stated
 };
 
 // A shared resource over the whole run.
@@ -40,6 +68,9 @@ struct RunFacts {
   std::string name;  // of the experiment
   RunProvenance provenance;
   std::vector<TierFacts> tiers;
+  std::vector<std::string> fetch_stages;  // names for RequestRecord::fetch_stages
+  std::vector<StoreFacts> stores;
+  std::vector<DiskFacts> disks;
   std::vector<ResourceFacts> resources;
   std::int64_t gpus = 1;
   // Tokens whose KV was computed a second time for the same request, after a preemption.

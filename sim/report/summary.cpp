@@ -131,15 +131,63 @@ Json cache(const MeasuredTotals& measured, const RunFacts& facts) {
           {"write_amplification", number_or_null(facts.write_amplification)}};
 }
 
-Json breakdown(const MeasuredTotals& measured) {
+Json breakdown(const MeasuredTotals& measured, const RunFacts& facts) {
   const auto mean = [&](Seconds sum) {
     return number_or_null(ratio(sum.count(), real(measured.completed)));
   };
+  Json fetch = Json::object();
+  for (std::size_t i = 0; i < facts.fetch_stages.size(); ++i)
+    fetch[facts.fetch_stages[i]] = mean(measured.fetch_stages[i]);
   return {{"queue", mean(measured.queue)},
           {"lookup", mean(measured.lookup)},
-          {"fetch", {{"transfer", mean(measured.fetch)}}},
+          {"fetch", std::move(fetch)},
           {"prefill", mean(measured.prefill)},
           {"other", mean(measured.other)}};
+}
+
+// What the lower tiers failed to do, by tier; only those that failed at something.
+Json tier_troubles(const std::vector<TierFacts>& tiers) {
+  Json out = Json::object();
+  for (const TierFacts& tier : tiers) {
+    if (tier.dropped == Tokens(0) && tier.failed_loads == 0 && tier.bypassed == 0) continue;
+    out[tier.name] = {{"dropped_tokens", tier.dropped.count()},
+                      {"failed_loads", tier.failed_loads},
+                      {"bypassed", tier.bypassed}};
+  }
+  return out;
+}
+
+Json stores(const std::vector<StoreFacts>& list) {
+  Json out = Json::array();
+  for (const StoreFacts& store : list) {
+    const bool disk = store.write_amplification > 0;
+    out.push_back({{"name", store.name},
+                   {"live_bytes", store.live.count()},
+                   {"stored_bytes", store.stored.count()},
+                   {"evicted_bytes", store.evicted.count()},
+                   {"refused_bytes", store.refused.count()},
+                   {"gets", store.gets},
+                   {"hits", store.hits},
+                   {"puts", store.puts},
+                   {"write_amplification", disk ? Json(store.write_amplification) : Json()}});
+  }
+  return out;
+}
+
+Json disks(const std::vector<DiskFacts>& list) {
+  Json out = Json::array();
+  for (const DiskFacts& disk : list) {
+    const double rated = disk.rated_drive_writes_per_day;
+    out.push_back({{"name", disk.name},
+                   {"read_bytes", disk.read.count()},
+                   {"written_bytes", disk.written.count()},
+                   {"written_flash_bytes", disk.written_flash.count()},
+                   {"capacity_bytes", disk.capacity.count()},
+                   {"used_bytes", disk.used.count()},
+                   {"drive_writes_per_day", disk.drive_writes_per_day},
+                   {"rated_drive_writes_per_day", rated > 0 ? Json(rated) : Json()}});
+  }
+  return out;
 }
 
 Json resources(const std::vector<ResourceFacts>& list) {
@@ -224,7 +272,11 @@ Json summarise(const Recorder& recorder, const RunFacts& facts) {
   out["throughput"] = throughput(recorder, facts, length.count());
   add_latencies(recorder, out);
   out["cache"] = cache(measured, facts);
-  out["ttft_breakdown_s"] = breakdown(measured);
+  out["ttft_breakdown_s"] = breakdown(measured, facts);
+  if (const Json troubles = tier_troubles(facts.tiers); !troubles.empty())
+    out["tier_troubles"] = troubles;
+  if (!facts.stores.empty()) out["stores"] = stores(facts.stores);
+  if (!facts.disks.empty()) out["disks"] = disks(facts.disks);
   out["resources"] = resources(facts.resources);
   out["bottleneck"] = bottleneck(facts.resources);
   out["cost"] = cost(facts, measured, length.count());

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
 #include "sim/des/agenda.hpp"
 #include "sim/frontend/frontend.hpp"
 #include "sim/frontend/load_driver.hpp"
+#include "sim/store/store_client.hpp"
 #include "sim/workload/content_stream.hpp"
 #include "tests/child.hpp"
 
@@ -88,17 +90,47 @@ struct HostLink {
   Lane to_device;
 };
 
-void connect(Engine& engine, World& world, const Offload& offload, HostLink& link) {
+// The machine around an engine: what a connector may use and reach.
+struct Surroundings : StoreAccess {
+  Surroundings(World& world, const Offload& offload)
+      : tasks(world), host(tasks, "host", CpuOptions{}, Bytes(0)), link(world, offload) {
+    for (const auto& [name, plugin] : offload.stores.items()) {
+      Store::Context context{.tasks = tasks, .host = host, .name = name};
+      stores.push_back(Registry<Store>::instance().make(ConfigNode(plugin, "store"), context));
+      wires.push_back(std::make_unique<Wire>(tasks, Wire::Options{}));
+      routes[name].shards.push_back({stores.back().get(), wires.back().get()});
+    }
+  }
+  ~Surroundings() override { tasks.clear(); }
+  const StoreRoute& find(const std::string& name) override { return routes.at(name); }
+
+  Tasks tasks;
+  Host host;
+  HostLink link;
+  std::vector<std::unique_ptr<Store>> stores;
+  std::vector<std::unique_ptr<Wire>> wires;
+  std::map<std::string, StoreRoute> routes;
+};
+
+void connect(Engine& engine, const Offload& offload, Surroundings& around) {
   Connector::Context context{
-      .world = world,
+      .tasks = around.tasks,
+      .host = around.host,
+      .stores = around,
+      .name = "replica",
+      .model = "model",
       .pool = engine.pool(),
       .block_tokens = engine.block_tokens(),
       .block_bytes = Bytes(offload.block_bytes),
-      .to_host = link.to_host,
-      .to_device = link.to_device,
+      .to_host = around.link.to_host,
+      .to_device = around.link.to_device,
+      .to_device_rate = Bandwidth(offload.down),
       .descriptor = Seconds(offload.descriptor),
       .rate_limit = [](Bytes) { return Bandwidth(0); },
-      .loaded = [&engine](KvSequence& sequence) { engine.on_loaded(sequence); },
+      .loaded = [&engine](KvSequence& sequence,
+                          std::int64_t tokens) { engine.on_loaded(sequence, tokens); },
+      .missed = [&engine](KvSequence& sequence,
+                          std::int64_t tokens) { engine.on_missed(sequence, tokens); },
       .changed = [&engine] { engine.on_changed(); },
   };
   engine.set_connector(
@@ -139,10 +171,10 @@ Story run_here(const Script& script, bool coalesce) {
   frontend.add_engine(std::make_unique<Engine>(
       world, engine_options, std::make_unique<ScriptedStepTime>(script, story.steps), frontend));
   Engine& engine = *frontend.engines().front();
-  std::optional<HostLink> link;
+  std::optional<Surroundings> around;
   if (script.offload) {
-    link.emplace(world, *script.offload);
-    connect(engine, world, *script.offload, *link);
+    around.emplace(world, *script.offload);
+    connect(engine, *script.offload, *around);
   }
   Agenda<int> probes(world, Priority::kObserve,
                      [&](int&, Seconds now) { story.gauges.push_back(engine.gauges(now)); });
@@ -155,7 +187,7 @@ Story run_here(const Script& script, bool coalesce) {
   story.requests = std::move(collector.records);
   std::sort(story.requests.begin(), story.requests.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
-  story.counts = count(engine, recorder, link ? &*link : nullptr);
+  story.counts = count(engine, recorder, around ? &around->link : nullptr);
   return story;
 }
 

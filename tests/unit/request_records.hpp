@@ -20,6 +20,7 @@ inline RequestRecord completed_record(std::int64_t id, double sent, double ttft,
   record.ended = Seconds(sent + ttft + tpot * static_cast<double>(output - 1));
   record.queue = Seconds(0.25 * ttft);
   record.fetch = Seconds(0.125 * ttft);
+  record.fetch_stages[0] = record.fetch;
   record.prefill = Seconds(0.5 * ttft);
   record.other = record.first_token - record.sent - record.queue - record.fetch - record.prefill;
   return record;

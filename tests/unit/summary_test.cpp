@@ -16,6 +16,7 @@ RunFacts facts() {
   out.name = "test";
   out.provenance = {"0.1", "c0ffee", "beef", 42, {"h100-sxm"}, {}};
   out.tiers = {{"hbm", Tokens(64), Bytes(0)}, {"dram", Tokens(0), Bytes(4096)}};
+  out.fetch_stages = {"copy"};
   out.resources = {{"gpu-0", "gpu", 0.75, Bytes(0), Seconds(7.5)},
                    {"node-0/pcie", "pcie", 0.95, Bytes(1000), Seconds(9.5)}};
   out.gpus = 2;

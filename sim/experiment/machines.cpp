@@ -1,0 +1,232 @@
+#include "sim/experiment/machines.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "sim/base/registry.hpp"
+#include "sim/base/rng.hpp"
+#include "sim/experiment/complaints.hpp"
+
+namespace kvsim {
+
+struct Machines::Machine {
+  std::unique_ptr<Host> host;
+  World::LinkId out;  // of its NIC
+  World::LinkId in;
+};
+
+// A store as configured: one instance, or one on every node.
+struct Machines::StoreGroup {
+  StoreConfig config;
+  struct Instance {
+    std::string name;
+    std::unique_ptr<Store> store;
+    Machine* machine;
+  };
+  std::vector<Instance> instances;
+};
+
+// What the processes of one node may reach.
+class Machines::Access final : public StoreAccess {
+ public:
+  std::map<std::string, StoreRoute> routes;
+  const StoreRoute& find(const std::string& name) override {
+    const auto at = routes.find(name);
+    if (at != routes.end()) return at->second;
+    std::vector<std::string> names;
+    for (const auto& [known, route] : routes) names.push_back(known);
+    throw ConfigError(fmt::format("/stores: found no store called \"{}\"; allowed: one of {}", name,
+                                  names.empty() ? "(none is configured)" : join_names(names)));
+  }
+};
+
+namespace {
+
+constexpr double kFreeSpeed = 1e6;
+
+struct DiskName {
+  std::string name;
+  template <class F>
+  void fields(F& f) {
+    f.required("name", name, "What stores call it.");
+  }
+};
+
+// Splits our own keys off a plug-in's options.
+template <class Config>
+Json split_options(const ConfigNode& node, Config& config) {
+  Json own = Json::object();
+  Json options = node.json();
+  const Json known = echo_config(config);
+  for (const auto& [key, value] : known.items()) {
+    if (!options.contains(key)) continue;
+    own[key] = options[key];
+    options.erase(key);
+  }
+  config = read_config<Config>(ConfigNode(own, node.file(), node.path()));
+  return options;
+}
+
+}  // namespace
+
+Machines::Machines(World& world, const ConfigNode& experiment, const std::vector<NodeConfig>& nodes,
+                   const Plan& plan)
+    : world_(world), tasks_(world), plan_(plan) {
+  for (std::int64_t i = 0; i < plan.nodes; ++i) {
+    add_machine(experiment, plan.node, fmt::format("{}-{}", plan.node.name, i));
+    accesses_.push_back(std::make_unique<Access>());
+  }
+  if (!experiment.has("stores")) return;
+  const ConfigNode list = experiment.at("stores");
+  for (std::size_t i = 0; i < list.json().size(); ++i) add_store(list.at(i), nodes);
+}
+
+Machines::~Machines() { tasks_.clear(); }
+
+bool Machines::is_free(const std::string& kind) const {
+  return std::find(plan_.free.begin(), plan_.free.end(), kind) != plan_.free.end();
+}
+
+Host& Machines::host(std::size_t node) { return *machines_.at(node)->host; }
+StoreAccess& Machines::access(std::size_t node) { return *accesses_.at(node); }
+
+Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const NodeConfig& config,
+                                         const std::string& name) {
+  auto machine = std::make_unique<Machine>();
+  CpuOptions cpu = config.cpu;
+  if (is_free("memory")) {
+    cpu.copy = cpu.copy * kFreeSpeed;
+    cpu.memory = cpu.memory * kFreeSpeed;
+  }
+  machine->host = std::make_unique<Host>(tasks_, name, cpu, config.dram);
+  Bandwidth line = config.nic.value_or(plan_.network.nic) * plan_.network.efficiency;
+  if (is_free("network")) line = line * kFreeSpeed;
+  machine->out = world_.add_link(name + ".nic.out", line);
+  machine->in = world_.add_link(name + ".nic.in", line);
+  for (const Json& disk : config.disks) {
+    DiskName own;
+    const Json options = split_options(ConfigNode(disk, experiment.file(), "/nodes/disks"), own);
+    const ConfigNode node(options, experiment.file(), "/nodes/disks/" + own.name);
+    const std::string full = name + "." + own.name;
+    Disk::Context context{.tasks = tasks_,
+                          .name = full,
+                          .deterministic = plan_.deterministic,
+                          .seed = plan_.seed ^ hash_name(full),
+                          .memory = cpu.copy,
+                          .speed = is_free("disk") ? kFreeSpeed : 1};
+    machine->host->add_disk(own.name, Registry<Disk>::instance().make(node, context));
+  }
+  machines_.push_back(std::move(machine));
+  return *machines_.back();
+}
+
+std::unique_ptr<Store> Machines::make_store(const ConfigNode& node, const Json& options,
+                                            const std::string& name, Machine& machine) {
+  Store::Context context{.tasks = tasks_,
+                         .host = *machine.host,
+                         .name = name,
+                         .deterministic = plan_.deterministic,
+                         .seed = plan_.seed ^ hash_name(name),
+                         .free_server = is_free("server"),
+                         .free_disk = is_free("disk")};
+  return named_by(node.file() + ": " + node.path(), [&] {
+    return Registry<Store>::instance().make(ConfigNode(options, node.file(), node.path()), context);
+  });
+}
+
+void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& nodes) {
+  auto group = std::make_unique<StoreGroup>();
+  const Json options = split_options(node, group->config);
+  const StoreConfig& config = group->config;
+  Json resolved = echo_config(config);
+  const ConfigNode plugin(options, node.file(), node.path());
+  resolved.update(Registry<Store>::instance().find(plugin).resolve(plugin));
+  resolved_stores_.push_back(std::move(resolved));
+
+  std::vector<Machine*> places;
+  if (config.place == "dedicated") {
+    const auto kind = std::find_if(nodes.begin(), nodes.end(),
+                                   [&](const NodeConfig& n) { return n.name == config.node; });
+    if (kind == nodes.end())
+      node.at("node").fail("\"" + config.node + "\"", "the name of one of /nodes, for its machine");
+    places.push_back(&add_machine(node, *kind, config.name));
+  } else {
+    for (std::int64_t i = 0; i < plan_.nodes; ++i)
+      places.push_back(machines_[static_cast<std::size_t>(i)].get());
+  }
+  for (Machine* machine : places) {
+    const std::string name =
+        config.place == "dedicated" ? config.name : machine->host->name() + "." + config.name;
+    group->instances.push_back({name, make_store(node, options, name, *machine), machine});
+  }
+  for (std::size_t i = 0; i < accesses_.size(); ++i) {
+    StoreRoute& route = accesses_[i]->routes[config.name];
+    for (std::size_t j = 0; j < group->instances.size(); ++j) {
+      if (config.place == "each-node" && j != i) continue;
+      StoreGroup::Instance& instance = group->instances[j];
+      route.shards.push_back(
+          {instance.store.get(), &wire_between(*machines_[i], *instance.machine)});
+    }
+  }
+  groups_.push_back(std::move(group));
+}
+
+Wire& Machines::wire_between(Machine& client, Machine& server) {
+  Wire::Options options;
+  const NetworkConfig& network = plan_.network;
+  if (&client == &server) {
+    options.round_trip = network.loopback_round_trip;
+  } else {
+    options.round_trip = network.round_trip;
+    options.stream = network.stream;
+    options.line = network.nic * network.efficiency;
+    options.to_server = world_.add_path({client.out, server.in});
+    options.to_client = world_.add_path({server.out, client.in});
+  }
+  if (is_free("network")) {
+    options.round_trip = Seconds(0);
+    options.stream = Bandwidth(0);
+  }
+  wires_.push_back(std::make_unique<Wire>(tasks_, options));
+  return *wires_.back();
+}
+
+void Machines::check_dram() {
+  for (const auto& group : groups_)
+    for (const StoreGroup::Instance& instance : group->instances)
+      instance.machine->host->dram().hold(instance.name, instance.store->dram());
+}
+
+std::vector<Machines::NamedStore> Machines::stores() const {
+  std::vector<NamedStore> out;
+  for (const auto& group : groups_)
+    for (const StoreGroup::Instance& instance : group->instances)
+      out.push_back({instance.name, instance.store.get()});
+  return out;
+}
+
+std::vector<Machines::NamedDisk> Machines::disks() const {
+  std::vector<NamedDisk> out;
+  for (const auto& machine : machines_)
+    for (const std::string& name : machine->host->disk_names())
+      out.push_back({machine->host->name() + "." + name, machine->host->disk(name)->use()});
+  return out;
+}
+
+std::int64_t Machines::dedicated_hosts() const {
+  return static_cast<std::int64_t>(machines_.size()) - plan_.nodes;
+}
+
+std::vector<ResourceUse> Machines::resources() const {
+  std::vector<ResourceUse> out;
+  for (const auto& machine : machines_)
+    for (ResourceUse& use : machine->host->resources()) out.push_back(std::move(use));
+  for (const auto& group : groups_)
+    for (const StoreGroup::Instance& instance : group->instances)
+      for (ResourceUse& use : instance.store->resources()) out.push_back(std::move(use));
+  return out;
+}
+
+}  // namespace kvsim

@@ -1,0 +1,87 @@
+// One process's client of a store: its threads, its CPU, the wire.
+//
+//   command = client CPU (serialise, send) -> wire -> store -> wire beside client CPU (receive)
+//
+// An event loop holds its one thread only while it works; a pool of blocking threads holds one for
+// the whole command. Sources: spec/lmcache.md section 5 (one Python thread per worker process, 1 to
+// 2 GB/s UNCERTAIN; resp:// 8 threads).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/base/fields.hpp"
+#include "sim/des/waiting.hpp"
+#include "sim/store/host.hpp"
+#include "sim/store/store.hpp"
+#include "sim/store/wire.hpp"
+
+namespace kvsim {
+
+// Where a store's values lie: one server, or several that share the keys.
+struct StoreRoute {
+  struct Shard {
+    Store* store = nullptr;
+    Wire* wire = nullptr;
+  };
+  std::vector<Shard> shards;
+  [[nodiscard]] const Shard& of(StoreKey key) const { return shards[key % shards.size()]; }
+};
+
+// What a process on one machine may reach.
+class StoreAccess {
+ public:
+  virtual ~StoreAccess() = default;
+  // ConfigError listing the names when there is none such.
+  [[nodiscard]] virtual const StoreRoute& find(const std::string& name) = 0;
+};
+
+struct ClientOptions {
+  std::int64_t threads = 1;
+  bool blocking = false;
+  Seconds command{0};    // CPU for one command, whatever its size
+  Bandwidth receive{0};  // one thread's rate of taking a value in; 0 = free
+  Bandwidth send{0};
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("threads", threads, Range{1, 1024}, "Threads that share a client's work.");
+    f.optional("blocking", blocking, "A command keeps its thread until it is answered.");
+    f.optional("command_s", command, Range{0, 1}, "CPU of one command, whatever its size.");
+    f.optional("receive_bytes_per_s", receive, Range{0, 1e12},
+               "One thread's rate of receiving values; 0 = costs nothing.");
+    f.optional("send_bytes_per_s", send, Range{0, 1e12}, "The same of sending.");
+  }
+};
+
+class StoreClient {
+ public:
+  StoreClient(Tasks& tasks, Host& host, const StoreRoute& route, std::string name,
+              const ClientOptions& options, std::int64_t first_connection);
+
+  // Carries the command out; its answer and times are in it then. It must outlive the call.
+  [[nodiscard]] Task run(Command& command);
+  // Of one get on an idle system, for decisions.
+  [[nodiscard]] Seconds estimate_get(Bytes bytes) const;
+  // Work of the client's own threads: decoding, copying into place.
+  [[nodiscard]] Task work(Seconds cpu, StageTimes& times);
+  [[nodiscard]] Threads& threads() { return threads_; }
+
+ private:
+  [[nodiscard]] Task receive(Command& command, Wire& wire);
+  [[nodiscard]] Task send(Command& command, Wire& wire);
+  [[nodiscard]] static Seconds at_rate(Bytes bytes, Bandwidth rate) {
+    return rate > Bandwidth(0) ? bytes / rate : Seconds(0);
+  }
+
+  Tasks& tasks_;
+  Host& host_;
+  const StoreRoute& route_;
+  ClientOptions options_;
+  Threads threads_;
+  std::int64_t first_connection_;
+  std::int64_t in_flight_ = 0;  // a command goes over the next free connection
+};
+
+}  // namespace kvsim
