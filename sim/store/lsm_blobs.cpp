@@ -4,24 +4,14 @@
 // Source: db/blob/blob_file_builder.cc, compaction_iterator.cc (GarbageCollectBlobIfNeeded),
 // version_builder.cc and version_set.cc (ComputeFilesMarkedForForcedBlobGC) of RocksDB.
 // Leaves out: blob caches, compression of blobs.
-#include <algorithm>
 #include <iterator>
 #include <limits>
+#include <set>
 
 #include "sim/base/check.hpp"
 #include "sim/store/lsm_tree.hpp"
 
 namespace kvsim {
-
-namespace {
-
-bool refers_to(const SstFile& file, FileId blob) {
-  return std::any_of(file.entries.begin(), file.entries.end(), [&](const LsmEntry& entry) {
-    return entry.in_blob_file() && entry.blob == blob;
-  });
-}
-
-}  // namespace
 
 void LsmTree::append_blob(LsmEntry& entry, Running& running) {
   const bool full =
@@ -32,7 +22,7 @@ void LsmTree::append_blob(LsmEntry& entry, Running& running) {
   }
   auto& [id, file] = *running.blobs.rbegin();
   file.bytes += LsmFormat::blob_record(options_, entry.value());
-  ++file.blobs;
+  ++file.live;
   entry.blob = static_cast<std::uint32_t>(id);
 }
 
@@ -43,37 +33,55 @@ void LsmTree::move_to_blobs(LsmRun& run, Running& running) {
   }
 }
 
-FileId LsmTree::first_young_blob() const {
+std::size_t LsmTree::old_blob_files() const {
   const double share = options_.blob_garbage_collection_age_cutoff;
-  const auto old = static_cast<std::size_t>(share * static_cast<double>(blob_files_.size()));
-  if (old >= blob_files_.size()) return std::numeric_limits<FileId>::max();
-  return std::next(blob_files_.begin(), static_cast<std::ptrdiff_t>(old))->first;
+  return static_cast<std::size_t>(share * static_cast<double>(blob_files_.size()));
 }
 
 void LsmTree::collect_garbage(LsmRun& run, Running& running) {
-  const bool collects = options_.enable_blob_files && options_.enable_blob_garbage_collection;
-  if (!collects || blob_files_.empty()) return;
-  const FileId young = first_young_blob();
+  if (!options_.enable_blob_garbage_collection || blob_files_.empty()) return;
+  const std::size_t old = old_blob_files();
+  const FileId young = old < blob_files_.size()
+                           ? std::next(blob_files_.begin(), static_cast<std::ptrdiff_t>(old))->first
+                           : std::numeric_limits<FileId>::max();
   for (LsmEntry& entry : run) {
     if (!entry.in_blob_file() || entry.blob >= young) continue;
+    running.released.push_back(entry);
     running.job.blob_read += LsmFormat::blob_record(options_, entry.value());
     append_blob(entry, running);
   }
 }
 
-// A compaction of the files that refer to the oldest blob file, into their own level: once the
-// oldest blob files, up to the next that is the oldest of some table file, are garbage enough.
+// The oldest batch: the oldest blob file and those after it that are no table file's oldest, so
+// that compacting the table files whose oldest is the first frees all of them.
+bool LsmTree::oldest_batch_is_garbage() const {
+  std::set<FileId> oldest;
+  for (int level = 0; level < levels_.count(); ++level) {
+    for (const auto& table : levels_.files(level)) oldest.insert(table->oldest_blob);
+  }
+  const std::size_t old = old_blob_files();
+  Bytes total(0);
+  Bytes garbage(0);
+  std::size_t count = 0;
+  auto file = blob_files_.begin();
+  for (; file != blob_files_.end(); ++file, ++count) {
+    const bool next_batch = count > 0 && oldest.count(file->first) > 0;
+    if (next_batch) break;
+    if (count >= old) return false;  // a part of the batch is too young
+    total += file->second.bytes;
+    garbage += file->second.garbage;
+  }
+  return garbage.real() >= options_.blob_garbage_collection_force_threshold * total.real();
+}
+
 std::optional<LsmCompaction> LsmTree::forced_collection() const {
-  const double threshold = options_.blob_garbage_collection_force_threshold;
-  const bool collects = options_.enable_blob_files && options_.enable_blob_garbage_collection;
-  if (!collects || threshold >= 1 || blob_files_.empty()) return std::nullopt;
-  const auto& [oldest, file] = *blob_files_.begin();
-  if (oldest >= first_young_blob()) return std::nullopt;
-  const double garbage = 1 - static_cast<double>(file.live) / static_cast<double>(file.blobs);
-  if (garbage < threshold) return std::nullopt;
-  for (int level = 1; level < levels_.count(); ++level) {
+  const bool forces = options_.enable_blob_garbage_collection &&
+                      options_.blob_garbage_collection_force_threshold < 1;
+  if (!forces || blob_files_.empty() || !oldest_batch_is_garbage()) return std::nullopt;
+  for (int level = 0; level < levels_.count(); ++level) {
+    if (level == 0 && picker_.level0_busy()) continue;
     for (const auto& table : levels_.files(level)) {
-      if (table->compacting || !refers_to(*table, oldest)) continue;
+      if (table->compacting || table->oldest_blob != blob_files_.begin()->first) continue;
       LsmCompaction compaction{level, level, {table.get()}};
       compaction.range = table->range();
       return compaction;
@@ -84,26 +92,15 @@ std::optional<LsmCompaction> LsmTree::forced_collection() const {
 
 void LsmTree::adopt_blobs(Running& running) {
   for (auto& [id, file] : running.blobs) blob_files_.emplace(id, file);
-  for (const auto& file : running.outputs) refer(*file, +1);
-}
-
-void LsmTree::refer(const SstFile& file, int change) {
-  for (const LsmEntry& entry : file.entries) {
+  for (const LsmEntry& entry : running.released) {
     if (!entry.in_blob_file()) continue;
-    BlobFile& blob = blob_files_.at(entry.blob);
-    blob.live += change;
-    if (blob.live == 0) doubtful_.push_back(entry.blob);
-  }
-}
-
-void LsmTree::drop_dead_blobs() {
-  for (const FileId id : doubtful_) {
-    const auto found = blob_files_.find(id);
-    if (found == blob_files_.end() || found->second.live > 0) continue;
+    const auto found = blob_files_.find(entry.blob);
+    KV_CHECK(found != blob_files_.end(), "blob file {}", entry.blob);
+    found->second.garbage += LsmFormat::blob_record(options_, entry.value());
+    if (--found->second.live > 0) continue;
     blob_files_.erase(found);
-    deleted_.push_back(id);
+    deleted_.push_back(entry.blob);
   }
-  doubtful_.clear();
 }
 
 }  // namespace kvsim

@@ -4,6 +4,7 @@
 // a value contains is nobody's business; its size and where it lies are.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -47,15 +48,16 @@ struct SstFile {
   Bytes compensated_bytes{0};  // what scores count: more for files full of tombstones
   std::vector<LsmEntry> entries;
   std::int64_t tombstones = 0;
+  FileId oldest_blob = 0;  // of those its entries refer to; 0 = none
   bool compacting = false;
 
   [[nodiscard]] KeyRange range() const { return {entries.front().key, entries.back().key}; }
 };
 
 struct BlobFile {
-  Bytes bytes{0};
-  std::int64_t blobs = 0;  // written
-  std::int64_t live = 0;   // still referred to by a table file
+  Bytes bytes{0};         // on disk
+  Bytes garbage{0};       // of blobs that no table file refers to
+  std::int64_t live = 0;  // blobs that one does
 };
 
 // Sizes of RocksDB's formats (block-based table 5, blob log 1, log format), to within a per cent.

@@ -61,7 +61,7 @@ void LsmTree::plan_outputs(Running& running) {
   const LsmCompaction& compaction = *running.compaction;
   LsmJob& job = running.job;
   job.read = bytes_of(compaction.inputs) + bytes_of(compaction.parents);
-  LsmRun run = merged_inputs(compaction);
+  LsmRun run = merged_inputs(running);
   if (job.to_level > 0) drop_tombstones(run, job.to_level);
   collect_garbage(run, running);
 
@@ -78,7 +78,8 @@ void LsmTree::plan_outputs(Running& running) {
   add_outputs(running, cut_files(options_, rules, run));
 }
 
-LsmRun LsmTree::merged_inputs(const LsmCompaction& compaction) const {
+LsmRun LsmTree::merged_inputs(Running& running) {
+  const LsmCompaction& compaction = *running.compaction;
   std::vector<LsmRun> runs;
   const auto append = [&](const std::vector<SstFile*>& files) {
     for (const SstFile* file : files) {
@@ -93,7 +94,7 @@ LsmRun LsmTree::merged_inputs(const LsmCompaction& compaction) const {
   }
   runs.emplace_back();
   append(compaction.parents);
-  return merge_runs(std::move(runs));
+  return merge_runs(std::move(runs), running.released);
 }
 
 void LsmTree::drop_tombstones(LsmRun& run, int level) const {
@@ -136,7 +137,6 @@ void LsmTree::finish(std::uint64_t job) {
     install_flushes();
   }
   nothing_to_compact_ = false;
-  drop_dead_blobs();
   levels_.refresh();
 }
 
@@ -165,10 +165,7 @@ void LsmTree::install_compaction(Running& running) {
     levels_.add(to, std::move(inputs));
   } else {
     for (auto& file : levels_.remove(to, compaction.parents)) inputs.push_back(std::move(file));
-    for (const auto& file : inputs) {
-      refer(*file, -1);
-      deleted_.push_back(file->id);
-    }
+    for (const auto& file : inputs) deleted_.push_back(file->id);
     levels_.add(to, std::move(running.outputs), place);
   }
   picker_.running.remove_if([&](const LsmCompaction& c) { return &c == running.compaction; });

@@ -148,10 +148,15 @@ bool LsmLevels::may_exist_below(int level, LsmKey key) const {
   return false;
 }
 
-Bytes LsmLevels::overlap_below(int level, const SstFile& file) const {
+Bytes LsmLevels::overlap_below(int level, const SstFile& file, std::size_t& from) const {
+  const SstFiles& below = files(level + 1);
+  const KeyRange range = file.range();
+  if (level == 0) from = span_of(level + 1, range).first;
+  while (from < below.size() && below[from]->range().last < range.first) ++from;
   Bytes sum(0);
-  const auto [first, last] = span_of(level + 1, file.range());
-  for (std::size_t i = first; i < last; ++i) sum += files(level + 1)[i]->bytes;
+  for (std::size_t i = from; i < below.size() && below[i]->range().first <= range.last; ++i) {
+    sum += below[i]->bytes;
+  }
   return sum;
 }
 
@@ -159,10 +164,11 @@ const std::vector<int>& LsmLevels::by_overlap(int level) const {
   const Level& here = at(level);
   if (here.ordered) return here.order;
   std::vector<std::pair<std::int64_t, int>> ratios;
+  std::size_t below = 0;
   for (std::size_t i = 0; i < here.files.size(); ++i) {
     const SstFile& file = *here.files[i];
     const std::int64_t size = std::max<std::int64_t>(1, file.compensated_bytes.count());
-    const auto ratio = overlap_below(level, file).real() * 1024 / static_cast<double>(size);
+    const auto ratio = overlap_below(level, file, below).real() * 1024 / static_cast<double>(size);
     ratios.emplace_back(static_cast<std::int64_t>(ratio), static_cast<int>(i));
   }
   const auto ordered = static_cast<std::ptrdiff_t>(std::min(kFilesOrdered, ratios.size()));
@@ -173,8 +179,14 @@ const std::vector<int>& LsmLevels::by_overlap(int level) const {
   return here.order;
 }
 
+void LsmLevels::disorder(int level) {
+  at(level).ordered = false;
+  if (level > 0) at(level - 1).ordered = false;
+}
+
 void LsmLevels::add(int level, SstFiles added, std::size_t place) {
   Level& here = at(level);
+  disorder(level);
   for (const auto& file : added) {
     here.bytes += file->bytes;
     if (!file->compacting) here.idle += file->compensated_bytes;
@@ -190,6 +202,7 @@ void LsmLevels::add(int level, SstFiles added, std::size_t place) {
 SstFiles LsmLevels::remove(int level, const std::vector<SstFile*>& files) {
   SstFiles removed;
   if (files.empty()) return removed;
+  disorder(level);
   SstFiles& all = at(level).files;
   const auto span = level == 0 ? std::pair<std::size_t, std::size_t>{0, all.size()}
                                : span_of(level, range_of(files));
@@ -237,7 +250,6 @@ void LsmLevels::refresh() {
     set_static_targets();
   }
   pending_ = estimate_pending();
-  for (Level& level : levels_) level.ordered = false;
 }
 
 void LsmLevels::set_static_targets() {

@@ -52,7 +52,8 @@ class LsmLevels {
   // Whether a file of a level below this one may hold the key.
   [[nodiscard]] bool may_exist_below(int level, LsmKey key) const;
   // Positions in files(level), in the order in which RocksDB would compact them: first those with
-  // the least overlap below them for their size (kMinOverlappingRatio).
+  // the least overlap below them for their size (kMinOverlappingRatio). Kept while both levels stay
+  // as they are.
   [[nodiscard]] const std::vector<int>& by_overlap(int level) const;
 
   // Changes. `place` is the position in level 0; ignored below. refresh() ends a set of changes.
@@ -80,7 +81,9 @@ class LsmLevels {
   [[nodiscard]] std::pair<std::size_t, std::size_t> span_of(int level, KeyRange range) const;
   [[nodiscard]] std::vector<SstFile*> overlapping_level0(KeyRange range) const;
   [[nodiscard]] double level0_score() const;
-  [[nodiscard]] Bytes overlap_below(int level, const SstFile& file) const;
+  // `from`: where the files below start that can overlap; moves on with the files of a level.
+  [[nodiscard]] Bytes overlap_below(int level, const SstFile& file, std::size_t& from) const;
+  void disorder(int level);  // the level has changed
   void forget(int level, const SstFile& file);
   void set_static_targets();
   void set_dynamic_targets();

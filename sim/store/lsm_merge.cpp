@@ -7,13 +7,13 @@ namespace kvsim {
 
 namespace {
 
-LsmRun merge_two(const LsmRun& newer, const LsmRun& older) {
+LsmRun merge_two(const LsmRun& newer, const LsmRun& older, std::vector<LsmEntry>& dropped) {
   LsmRun merged;
   merged.reserve(newer.size() + older.size());
   auto old = older.begin();
   for (const LsmEntry& entry : newer) {
     while (old != older.end() && old->key < entry.key) merged.push_back(*old++);
-    if (old != older.end() && old->key == entry.key) ++old;
+    if (old != older.end() && old->key == entry.key) dropped.push_back(*old++);
     merged.push_back(entry);
   }
   merged.insert(merged.end(), old, older.end());
@@ -127,11 +127,11 @@ class Cutter {
 
 }  // namespace
 
-LsmRun merge_runs(std::vector<LsmRun> runs) {
+LsmRun merge_runs(std::vector<LsmRun> runs, std::vector<LsmEntry>& dropped) {
   while (runs.size() > 1) {
     std::vector<LsmRun> merged;
     for (std::size_t i = 0; i + 1 < runs.size(); i += 2) {
-      merged.push_back(merge_two(runs[i], runs[i + 1]));
+      merged.push_back(merge_two(runs[i], runs[i + 1], dropped));
     }
     if (runs.size() % 2 == 1) merged.push_back(std::move(runs.back()));
     runs = std::move(merged);
@@ -182,6 +182,10 @@ SstFiles cut_files(const LsmOptions& options, const CutRules& rules, const LsmRu
     size->add(entry);
     files.back()->entries.push_back(entry);
     files.back()->tombstones += entry.tombstone() ? 1 : 0;
+    if (entry.in_blob_file()) {
+      FileId& oldest = files.back()->oldest_blob;
+      oldest = oldest == 0 ? entry.blob : std::min<FileId>(oldest, entry.blob);
+    }
   }
   close();
   return files;

@@ -13,8 +13,9 @@ namespace kvsim {
 
 using LsmRun = std::vector<LsmEntry>;  // sorted by key, each key once
 
-// One run of the newest entry of each key. `runs` are ordered newest first.
-LsmRun merge_runs(std::vector<LsmRun> runs);
+// One run of the newest entry of each key. `runs` are ordered newest first; `dropped` takes the
+// entries that were overwritten.
+LsmRun merge_runs(std::vector<LsmRun> runs, std::vector<LsmEntry>& dropped);
 
 // The size of a table file as RocksDB's builder sees it grow.
 class TableSize {

@@ -4,6 +4,7 @@
 // neither program fixes are marked "assumed".
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "sim/base/fields.hpp"

@@ -31,6 +31,9 @@ class LsmPicker {
   // The next compaction that overlaps none of those that run.
   [[nodiscard]] std::optional<LsmCompaction> pick() const;
 
+  // Level 0 takes part in one compaction at a time.
+  [[nodiscard]] bool level0_busy() const;
+
   // Those that run, in the order in which they started. Elements stay where they are.
   std::list<LsmCompaction> running;
 
@@ -42,7 +45,6 @@ class LsmPicker {
   void extend_move(LsmCompaction& compaction, std::size_t index) const;
   void add_free_inputs(LsmCompaction& compaction) const;
   void finish(LsmCompaction& compaction) const;
-  [[nodiscard]] bool level0_busy() const;
   [[nodiscard]] bool overlaps_running(KeyRange range, int to_level) const;
   [[nodiscard]] bool is_trivial_move(const LsmCompaction& compaction) const;
 

@@ -142,6 +142,7 @@ class LsmTree {
     LsmJob job;
     SstFiles outputs;
     std::map<FileId, BlobFile> blobs;
+    std::vector<LsmEntry> released;       // entries whose blobs become garbage
     LsmCompaction* compaction = nullptr;  // in picker_.running; none for a flush
     bool finished = false;                // a flush that waits for an older one
   };
@@ -150,11 +151,12 @@ class LsmTree {
   [[nodiscard]] std::optional<LsmJob> take_flush();
   [[nodiscard]] std::optional<LsmJob> take_compaction();
   void plan_outputs(Running& running);
-  [[nodiscard]] LsmRun merged_inputs(const LsmCompaction& compaction) const;
+  [[nodiscard]] static LsmRun merged_inputs(Running& running);
   void drop_tombstones(LsmRun& run, int level) const;
   void move_to_blobs(LsmRun& run, Running& running);
   void collect_garbage(LsmRun& run, Running& running);
-  [[nodiscard]] FileId first_young_blob() const;
+  [[nodiscard]] std::size_t old_blob_files() const;
+  [[nodiscard]] bool oldest_batch_is_garbage() const;
   [[nodiscard]] std::optional<LsmCompaction> forced_collection() const;
   void append_blob(LsmEntry& entry, Running& running);
   void add_outputs(Running& running, SstFiles files);
@@ -162,8 +164,6 @@ class LsmTree {
   void install_flushes();
   void install_compaction(Running& running);
   void adopt_blobs(Running& running);
-  void refer(const SstFile& file, int change);
-  void drop_dead_blobs();
   void count(const LsmJob& job);
   void preload_level(int level, std::vector<LsmEntry> run);
   [[nodiscard]] int running_of(LsmJob::Kind kind) const;
@@ -175,7 +175,6 @@ class LsmTree {
   std::map<FileId, BlobFile> blob_files_;  // oldest first
   std::map<std::uint64_t, Running> running_;
   std::vector<FileId> deleted_;
-  std::vector<FileId> doubtful_;  // blob files that lost a reference
   LsmTotals totals_;
   std::uint64_t last_job_ = 0;
   FileId last_file_ = 0;

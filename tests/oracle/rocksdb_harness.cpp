@@ -5,6 +5,7 @@
 #include <rocksdb/rate_limiter.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <mutex>
@@ -56,6 +57,16 @@ void check(const rocksdb::Status& status) {
 }
 
 std::size_t size_of(Bytes bytes) { return static_cast<std::size_t>(bytes.count()); }
+
+// In memory where there is such a folder: no disk's speed shall matter.
+std::filesystem::path new_folder() {
+  const std::filesystem::path memory = "/dev/shm";
+  const auto parent =
+      access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+  std::string name = (parent / "kvsim-rocksdb-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder for RocksDB: " + name);
+  return name;
+}
 
 void set_levels(rocksdb::Options& to, const LsmOptions& from) {
   to.num_levels = from.num_levels;
@@ -121,10 +132,8 @@ LsmReport report_of(const LsmTree& tree) {
 }
 
 RealLsm::RealLsm(const LsmOptions& options, double write_rate)
-    : options_(options),
-      memory_(rocksdb::NewMemEnv(rocksdb::Env::Default())),
-      listener_(std::make_shared<WorkListener>()) {
-  settings_.env = memory_.get();
+    : options_(options), listener_(std::make_shared<WorkListener>()) {
+  folder_ = new_folder();
   settings_.create_if_missing = true;
   settings_.statistics = rocksdb::CreateDBStatistics();
   settings_.listeners.push_back(listener_);
@@ -136,7 +145,7 @@ RealLsm::RealLsm(const LsmOptions& options, double write_rate)
         rocksdb::NewGenericRateLimiter(static_cast<std::int64_t>(write_rate), 20'000, 10));
   }
   rocksdb::DB* db = nullptr;
-  check(rocksdb::DB::Open(settings_, "/rocksdb", &db));
+  check(rocksdb::DB::Open(settings_, folder_.string(), &db));
   db_.reset(db);
 
   Rng random = stream(7, "values");
@@ -146,7 +155,10 @@ RealLsm::RealLsm(const LsmOptions& options, double write_rate)
   }
 }
 
-RealLsm::~RealLsm() = default;
+RealLsm::~RealLsm() {
+  db_.reset();
+  std::filesystem::remove_all(folder_);
+}
 
 std::string RealLsm::text_of(LsmKey key) const {
   std::string text(size_of(options_.key), 'k');
@@ -184,16 +196,22 @@ void RealLsm::settle() {
   }
 }
 
-LsmReport RealLsm::report() const {
-  LsmReport report = listener_->report();
-  report.user = user_;
-  report.wal = static_cast<double>(settings_.statistics->getTickerCount(rocksdb::WAL_FILE_BYTES));
+std::vector<double> RealLsm::files() const {
+  std::vector<double> files;
   for (int level = 0; level < options_.num_levels; ++level) {
     std::string value;
     db_->GetProperty(rocksdb::DB::Properties::kNumFilesAtLevelPrefix + std::to_string(level),
                      &value);
-    report.files.push_back(std::stod(value));
+    files.push_back(std::stod(value));
   }
+  return files;
+}
+
+LsmReport RealLsm::report() const {
+  LsmReport report = listener_->report();
+  report.user = user_;
+  report.wal = static_cast<double>(settings_.statistics->getTickerCount(rocksdb::WAL_FILE_BYTES));
+  report.files = files();
   report.tables = number(rocksdb::DB::Properties::kLiveSstFilesSize);
   report.blobs = number(rocksdb::DB::Properties::kLiveBlobFileSize);
   return report;

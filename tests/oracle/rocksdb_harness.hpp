@@ -1,9 +1,9 @@
-// A real RocksDB whose files are in memory, set up from LsmOptions, and what it says of its work.
+// A real RocksDB in a folder of its own, set up from LsmOptions, and what it says of its work.
 #pragma once
 
 #include <rocksdb/db.h>
-#include <rocksdb/env.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,14 +48,15 @@ class RealLsm {
   // Until no flush or compaction runs or is due.
   void settle();
   [[nodiscard]] LsmReport report() const;
+  [[nodiscard]] std::vector<double> files() const;  // by level
   [[nodiscard]] double stalled_s() const;
 
  private:
   [[nodiscard]] std::string text_of(LsmKey key) const;
   [[nodiscard]] double number(const std::string& property) const;
 
+  std::filesystem::path folder_;
   LsmOptions options_;
-  std::unique_ptr<rocksdb::Env> memory_;
   rocksdb::Options settings_;
   std::shared_ptr<WorkListener> listener_;
   std::unique_ptr<rocksdb::DB> db_;

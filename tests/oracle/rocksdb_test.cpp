@@ -49,6 +49,17 @@ void settle(LsmTree& tree) {
   while (const auto job = tree.take_job()) tree.finish(job->id);
 }
 
+void add_files(std::vector<double>& sums, const std::vector<double>& files) {
+  sums.resize(files.size());
+  for (std::size_t level = 0; level < files.size(); ++level) sums[level] += files[level];
+}
+
+std::vector<double> divided(std::vector<double> sums, int by) {
+  for (double& sum : sums) sum /= by;
+  return sums;
+}
+
+// Files by level are means over the second half: a level fills and empties all the time.
 struct Both {
   LsmReport real;
   LsmReport model;
@@ -60,6 +71,11 @@ Both run(const Scenario& scenario) {
   RealLsm real(options);
   LsmTree model(options);
   Rng random = stream(3, scenario.name);
+  struct {
+    std::vector<double> real;
+    std::vector<double> model;
+  } mean;
+  int samples = 0;
   for (int i = 0; i < scenario.writes; ++i) {
     const LsmKey key = scenario.keys > 0 ? mix64(random.below(scenario.keys)) : random.bits();
     const auto spread = static_cast<std::uint64_t>(scenario.value_max - scenario.value_min + 1);
@@ -72,14 +88,23 @@ Both run(const Scenario& scenario) {
       model.put(key, value);
     }
     settle(model);
-    if (i % scenario.settle_every == 0) real.settle();
+    if (i % scenario.settle_every != 0) continue;
+    real.settle();
+    if (i > scenario.writes / 2) {
+      add_files(mean.real, real.files());
+      add_files(mean.model, report_of(model).files);
+      ++samples;
+    }
   }
   real.settle();
-  return {real.report(), report_of(model)};
+  Both both{real.report(), report_of(model)};
+  both.real.files = divided(mean.real, samples);
+  both.model.files = divided(mean.model, samples);
+  return both;
 }
 
 void expect_close(const char* what, double model, double real, double share, double slack) {
-  fmt::print("  {:<22}{:>14.0f}{:>14.0f}{:>8.2f}\n", what, model, real,
+  fmt::print("  {:<22}{:>14.1f}{:>14.1f}{:>8.2f}\n", what, model, real,
              real > 0 ? model / real : 0.0);
   EXPECT_NEAR(model, real, share * real + slack) << what;
 }
@@ -122,6 +147,12 @@ void blobs_uncollected(LsmOptions& options) {
   options.enable_blob_garbage_collection = false;
 }
 
+void blobs_forced(LsmOptions& options) {
+  options.enable_blob_files = true;
+  options.blob_garbage_collection_force_threshold = 0.5;
+  options.level0_file_num_compaction_trigger = 8;
+}
+
 void small_level1(LsmOptions& options) {
   options.write_buffer = kKiB * 512;
   options.min_write_buffer_number_to_merge = 2;
@@ -147,13 +178,13 @@ INSTANTIATE_TEST_SUITE_P(
                              blobs_uncollected},
                     Scenario{"overwrites", 8000, 4096, 4096, 2000, 0, 16},
                     Scenario{"overwrites_blobs", 8000, 4096, 4096, 2000, 0, 16, with_blobs},
+                    Scenario{"forced_collection", 8000, 4096, 4096, 2000, 0, 16, blobs_forced},
                     Scenario{"erasures", 8000, 4096, 4096, 3000, 0.3, 16},
                     Scenario{"erasures_blobs", 8000, 4096, 4096, 3000, 0.3, 16, with_blobs},
                     Scenario{"big_values", 2500, 4096, 65536, 0, 0, 4},
                     Scenario{"level0_files_above_level1", 6000, 4096, 8192, 0, 0, 16, small_level1},
                     Scenario{"dynamic_levels", 8000, 4096, 8192, 0, 0, 16, dynamic_levels},
-                    Scenario{"kvrocks_memtables", 6000, 8192, 16384, 0, 0, 8, kvrocks_memtables},
-                    Scenario{"free_running", 8000, 4096, 8192, 0, 0, 0}),
+                    Scenario{"kvrocks_memtables", 6000, 8192, 16384, 0, 0, 8, kvrocks_memtables}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace

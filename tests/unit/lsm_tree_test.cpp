@@ -309,9 +309,9 @@ TEST(LsmTreeTest, BlobFilesMakeCompactionTrafficVanish) {
   put_random(plain, 5000, random);
   put_random(blobs, 5000, random);
   EXPECT_GT(plain.write_amplification(), 5);
-  EXPECT_LT(blobs.write_amplification(), 2.1);
+  EXPECT_LT(blobs.write_amplification(), 2.2);
   EXPECT_LT(blobs.totals().compaction_written.real(),
-            0.02 * plain.totals().compaction_written.real());
+            0.05 * plain.totals().compaction_written.real());
 }
 
 // RocksDB goes by age alone: what is old is rewritten whether or not there is garbage beside it, at
