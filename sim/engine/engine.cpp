@@ -159,15 +159,13 @@ void Engine::begin_step(Seconds now) {
   if (connector_ != nullptr) {
     connector_->step_begins(steps_ - 1);
     hold_began_ = now;
-    const bool held = connector_->hold_begin(steps_, [this] {
+    ends_.clear();
+    passed_ = 0;
+    const auto resume = [this] {
       for (Sequence* sequence : plans_[0].loads) note_fetch(*sequence, world_.now() - hold_began_);
       sleep_through(world_.now());
-    });
-    if (held) {
-      ends_.clear();
-      passed_ = 0;
-      return;
-    }
+    };
+    if (connector_->hold_begin(steps_, resume)) return;
   }
   sleep_through(now);
 }
