@@ -44,7 +44,7 @@ Task MemoryStore::on_one_thread(Command& command) {
   const Hold main = co_await main_.acquire();
   if (life != this->life()) co_return;
   co_await server_.handle();
-  if (command.verb == Verb::kPut) co_await server_.take_in(command.bytes);
+  if (command.verb == Verb::kPut) co_await server_.take_in(readable(command.bytes));
   if (life != this->life()) co_return;
   execute(command);
   if (command.answer == Answer::kFound && command.verb == Verb::kGet)
@@ -59,13 +59,13 @@ Task MemoryStore::on_io_threads(Command& command) {
     const Hold io = co_await io_.acquire();
     if (life != this->life()) co_return;
     co_await server_.handle(kHalf);
-    if (command.verb == Verb::kPut) co_await server_.socket(command.bytes);
+    if (command.verb == Verb::kPut) co_await server_.socket(readable(command.bytes));
   }
   {
     const Hold main = co_await main_.acquire();
     if (life != this->life()) co_return;
     co_await server_.handle(kHalf);
-    if (command.verb == Verb::kPut) co_await server_.take_from_socket(command.bytes);
+    if (command.verb == Verb::kPut) co_await server_.take_from_socket(readable(command.bytes));
     if (life != this->life()) co_return;
     execute(command);
     if (command.answer == Answer::kFound && command.verb == Verb::kGet)

@@ -69,6 +69,10 @@ class MemoryStore : public StoreBase {
   void execute(Command& command);
   [[nodiscard]] bool put(StoreKey key, Bytes bytes);
   [[nodiscard]] Bytes memory_of(Bytes value) const;
+  // What is read of a SET's value: one that is too long is refused by its header.
+  [[nodiscard]] Bytes readable(Bytes value) const {
+    return value <= options_.resp.max_value ? value : Bytes(0);
+  }
 
   Options options_;
   RespServer server_;

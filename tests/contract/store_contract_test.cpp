@@ -21,6 +21,13 @@ Json small(const std::string& kind) {
     config["maxmemory_bytes"] = kCapacity;
     config["maxmemory_policy"] = "allkeys-lru";
     config["allocator"] = "exact";
+  } else if (kind == "kvrocks") {
+    config["disk"] = "ssd";
+    config["max_db_bytes"] = kCapacity;
+    config["workers"] = 4;
+    config["lsm"] = {{"write_buffer_bytes", 8 * kMega},
+                     {"target_file_size_base_bytes", 16 * kMega},
+                     {"max_bytes_for_level_base_bytes", 32 * kMega}};
   } else {
     ADD_FAILURE() << "no small configuration for " << kind;
   }
