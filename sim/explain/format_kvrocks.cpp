@@ -50,16 +50,16 @@ class KvrocksFormat final : public ConfigFormat {
     if (option == nullptr) return;
     const std::string kind = lower_case(option->value);
     Json& lsm = out.config["lsm"];
-    if (kind == "no") lsm["compression"] = "none";
+    lsm["compression"] = kind == "no" ? "none" : kind;
     if (kind == "snappy") {
       lsm["compression"] = "lz4";
       option->text += " Modelled as lz4, which costs about as much.";
     }
-    if (kind == "zlib") {
-      lsm.erase("compression");
-      option->effect = Effect::kNotModelled;
-      option->key.clear();
-    }
+    if (kind == "no" || kind == "snappy" || kind == "lz4" || kind == "zstd") return;
+    lsm.erase("compression");
+    option->key.clear();
+    option->effect = kind == "zlib" ? Effect::kNotModelled : Effect::kRefused;
+    if (kind != "zlib") option->text = "Kvrocks takes no, snappy, zlib, lz4 or zstd.";
   }
 
   static void translate_block_cache(const OptionReader& reader, Explanation& out) {

@@ -282,16 +282,16 @@ class VllmCommand {
       out_.contradictions.push_back(
           "Both --kv-offloading-size and --kv-transfer-config name a connector.");
     if (kind_ == "native") return;
-    const double bytes = flags_.number("--kv-offloading-size");
-    const double ranks = flags_.number("--tensor-parallel-size");
-    Json& connector = out_.config["connector"];
-    connector.erase("cpu_bytes");
     Explained* option = out_.find("--kv-offloading-size");
     option->key.clear();
     if (kind_ != "lmcache") {
       out_.config.erase("connector");
       return;
     }
+    const double bytes = flags_.number("--kv-offloading-size");
+    const double ranks = flags_.number("--tensor-parallel-size");
+    Json& connector = out_.config["connector"];
+    connector.erase("cpu_bytes");
     option->key = "/connector/max_local_cpu_bytes";
     connector["local_cpu"] = true;
     connector["max_local_cpu_bytes"] = static_cast<std::int64_t>(bytes / ranks);

@@ -229,6 +229,13 @@ TEST(ExplainVllm, ConnectorsWithoutAModelAreLeftOut) {
   EXPECT_FALSE(explanation.config.contains("connector"));
 }
 
+TEST(ExplainVllm, TwoConnectorsAreTold) {
+  const Explanation explanation =
+      vllm("vllm serve m --kv-offloading-size 4 --kv-transfer-config.kv_connector NixlConnector");
+  EXPECT_TRUE(says(explanation.contradictions, "Both --kv-offloading-size")) << all(explanation);
+  EXPECT_FALSE(explanation.config.contains("connector"));
+}
+
 TEST(ExplainVllm, LimitsThatVllmRefusesAreTold) {
   EXPECT_TRUE(says(vllm("--max-num-batched-tokens 128 --max-num-seqs 256").contradictions,
                    "less than max-num-seqs 256"));

@@ -169,6 +169,19 @@ TEST(ExplainKvrocks, ALimitOfBackgroundWritesIsHalvedWhileItTunesItself) {
   EXPECT_FALSE(limit("max-io-mb 0\n").contains("rate_limit_bytes_per_s"));
 }
 
+TEST(ExplainKvrocks, CompressionIsOneOfOurs) {
+  const auto compression = [](const std::string& kind) {
+    const Explanation explanation = kvrocks("rocksdb.compression " + kind + "\n");
+    return explanation.config["lsm"].value("compression", "-");
+  };
+  EXPECT_EQ(compression("no"), "none");
+  EXPECT_EQ(compression("ZSTD"), "zstd");
+  EXPECT_EQ(compression("snappy"), "lz4");
+  EXPECT_EQ(compression("zlib"), "-");
+  EXPECT_EQ(effect_of(kvrocks("rocksdb.compression best\n"), "rocksdb.compression"),
+            Effect::kRefused);
+}
+
 TEST(ExplainKvrocks, ADisabledLogIsNoLog) {
   EXPECT_EQ(kvrocks("rocksdb.write_options.disable_wal yes\n").config["lsm"]["wal"], false);
 }
