@@ -35,7 +35,8 @@ class Lmcache final : public Connector {
       : options_(options),
         context_(context),
         tasks_(context.tasks),
-        codec_(Registry<Codec>::instance().make(ConfigNode(options_.serde, "serde"), {})),
+        codec_(Registry<Codec>::instance().make(ConfigNode(options_.serde, "serde"),
+                                                {context.kv_dtype})),
         pool_(options_.max_local_cpu, make_eviction()) {
     options_.check(context.block_tokens);
     if (!options_.local_disk.empty())
@@ -118,6 +119,11 @@ class Lmcache final : public Connector {
 
   std::vector<TierUse> tiers() const override;
   Bytes dram() const override { return options_.max_local_cpu * context_.ranks; }
+  std::vector<std::string> warnings() const override {
+    const Json& serde = options_.serde;
+    return codec_->warnings(serde.is_object() ? serde["kind"].get<std::string>()
+                                              : serde.get<std::string>());
+  }
   std::vector<ResourceUse> resources() const override {
     std::vector<ResourceUse> out;
     for (const auto& tier : lower_)
@@ -168,8 +174,9 @@ class Lmcache final : public Connector {
   }
   // The prompt's last tokens, where they do not fill a chunk.
   ChunkPart rest_chunk(const KvSequence& sequence) const {
+    const auto full = static_cast<std::size_t>(sequence.prompt_tokens / context_.block_tokens);
     return {prefix_hash(sequence.request, context_.block_tokens, sequence.prompt_tokens,
-                        sequence.hashes),
+                        std::span(sequence.hashes).first(full)),
             bytes_of(sequence.prompt_tokens % options_.chunk_tokens)};
   }
   std::vector<ChunkPart> chunks_of(const KvSequence& sequence, std::int64_t tokens) const {

@@ -243,7 +243,7 @@ Seconds LmcacheBackend::estimate(std::int64_t chunks, Bytes each) const {
 
 std::vector<ResourceUse> LmcacheBackend::resources() const {
   std::vector<ResourceUse> out;
-  for (const Rank& rank : ranks_) out.push_back(rank.client->threads().use());
+  for (const Rank& rank : ranks_) out.push_back(rank.client->use());
   return out;
 }
 

@@ -33,61 +33,65 @@ StoreClient::StoreClient(Tasks& tasks, Host& host, const StoreRoute& route, std:
       host_(host),
       route_(route),
       options_(options),
-      threads_(tasks, std::move(name), "client", static_cast<std::int32_t>(options.threads)),
+      threads_(tasks, name, "client", static_cast<std::int32_t>(options.threads)),
+      loop_(tasks, name, "client", static_cast<double>(options.threads)),
       first_connection_(first_connection) {}
 
+Task StoreClient::spend(Seconds cpu, Seconds& total) {
+  const Stopwatch watch(tasks_, total);
+  if (options_.blocking) {
+    co_await host_.compute(cpu);
+  } else {
+    co_await loop_.use(cpu.count(), 1);
+  }
+}
+
 Task StoreClient::work(Seconds cpu, StageTimes& times) {
-  const Stopwatch watch(tasks_, times[Stage::kClient]);
-  const Hold thread = co_await threads_.acquire();
-  co_await host_.compute(cpu);
+  const Seconds entered = tasks_.now();
+  Hold thread;
+  if (options_.blocking) thread = co_await threads_.acquire();
+  times[Stage::kClient] += tasks_.now() - entered;
+  co_await spend(cpu, times[Stage::kClient]);
+}
+
+ResourceUse StoreClient::use() const {
+  if (options_.blocking) return threads_.use();
+  ResourceUse out = loop_.use_so_far();
+  out.servers = static_cast<std::int32_t>(options_.threads);
+  out.busy = out.busy * static_cast<double>(options_.threads);
+  out.bytes = threads_.use().bytes;
+  return out;
 }
 
 Task StoreClient::send(Command& command, Wire& wire) {
   const Bytes payload = command.verb == Verb::kPut ? command.bytes : Bytes(0);
   const Seconds cpu = options_.command + at_rate(payload, options_.send);
   threads_.count_bytes(payload);
-  if (wire.loopback() || payload == Bytes(0)) {
-    if (options_.blocking) {
-      const Stopwatch watch(tasks_, command.times[Stage::kClient]);
-      co_await host_.compute(cpu);
-    } else {
-      co_await work(cpu, command.times);
-    }
-    const Stopwatch watch(tasks_, command.times[Stage::kNetwork]);
-    co_await wire.send(kHeader + payload);
-    co_return;
-  }
+  const bool both = !wire.loopback() && payload > Bytes(0);
   Signal sent(tasks_);
-  tasks_.start(beside(wire.send(kHeader + payload), sent));
-  if (options_.blocking) {
-    const Stopwatch watch(tasks_, command.times[Stage::kClient]);
-    co_await host_.compute(cpu);
-  } else {
-    co_await work(cpu, command.times);
-  }
+  if (both) tasks_.start(beside(wire.send(kHeader + payload), sent));
+  co_await spend(cpu, command.times[Stage::kClient]);
   const Stopwatch watch(tasks_, command.times[Stage::kNetwork]);
-  co_await sent.wait();
+  if (both) {
+    co_await sent.wait();
+  } else {
+    co_await wire.send(kHeader + payload);
+  }
 }
 
 Task StoreClient::receive(Command& command, Wire& wire) {
   const bool value = command.verb == Verb::kGet && command.answer == Answer::kFound;
   const Bytes payload = value ? command.bytes : Bytes(0);
-  const Seconds cpu = at_rate(payload, options_.receive);
   threads_.count_bytes(payload);
-  Signal received(tasks_);
   const bool both = !wire.loopback() && value;
+  Signal received(tasks_);
   if (both) {
     tasks_.start(beside(wire.receive(kHeader + payload), received));
   } else {
     const Stopwatch watch(tasks_, command.times[Stage::kNetwork]);
     co_await wire.receive(kHeader + payload);
   }
-  if (options_.blocking) {
-    const Stopwatch watch(tasks_, command.times[Stage::kClient]);
-    co_await host_.compute(cpu);
-  } else if (cpu > Seconds(0)) {
-    co_await work(cpu, command.times);
-  }
+  co_await spend(at_rate(payload, options_.receive), command.times[Stage::kClient]);
   if (!both) co_return;
   const Stopwatch watch(tasks_, command.times[Stage::kNetwork]);
   co_await received.wait();

@@ -2,9 +2,10 @@
 //
 //   command = client CPU (serialise, send) -> wire -> store -> wire beside client CPU (receive)
 //
-// An event loop holds its one thread only while it works; a pool of blocking threads holds one for
-// the whole command. Sources: spec/lmcache.md section 5 (one Python thread per worker process, 1 to
-// 2 GB/s UNCERTAIN; resp:// 8 threads).
+// An event loop serves what is ready in turns, a piece of a large value at a time: its commands
+// share its one thread. A pool of blocking threads holds one for the whole command. Sources:
+// spec/lmcache.md section 5 (one Python thread per worker process, 1 to 2 GB/s UNCERTAIN; resp:// 8
+// threads).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "sim/base/fields.hpp"
+#include "sim/des/shared_server.hpp"
 #include "sim/des/waiting.hpp"
 #include "sim/store/host.hpp"
 #include "sim/store/store.hpp"
@@ -66,9 +68,11 @@ class StoreClient {
   [[nodiscard]] Seconds estimate_get(Bytes bytes) const;
   // Work of the client's own threads: decoding, copying into place.
   [[nodiscard]] Task work(Seconds cpu, StageTimes& times);
-  [[nodiscard]] Threads& threads() { return threads_; }
+  [[nodiscard]] ResourceUse use() const;
 
  private:
+  // Work for a command: by the thread that it holds, or in turns.
+  [[nodiscard]] Task spend(Seconds cpu, Seconds& total);
   [[nodiscard]] Task receive(Command& command, Wire& wire);
   [[nodiscard]] Task send(Command& command, Wire& wire);
   [[nodiscard]] static Seconds at_rate(Bytes bytes, Bandwidth rate) {
@@ -79,7 +83,8 @@ class StoreClient {
   Host& host_;
   const StoreRoute& route_;
   ClientOptions options_;
-  Threads threads_;
+  Threads threads_;    // blocking
+  SharedServer loop_;  // not blocking
   std::int64_t first_connection_;
   std::int64_t in_flight_ = 0;  // a command goes over the next free connection
 };

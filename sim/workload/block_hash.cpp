@@ -99,7 +99,7 @@ void extend_block_hashes(const Request& request, std::int64_t block_tokens,
 }
 
 BlockHash prefix_hash(const Request& request, std::int64_t block_tokens, std::int64_t tokens,
-                      const std::vector<BlockHash>& blocks) {
+                      std::span<const BlockHash> blocks) {
   const std::int64_t hashed = static_cast<std::int64_t>(blocks.size()) * block_tokens;
   KV_CHECK(hashed <= tokens, "{} tokens hashed, {} asked for", hashed, tokens);
   RunCursor cursor(request, hashed);

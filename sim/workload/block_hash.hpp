@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/workload/request.hpp"
@@ -25,6 +26,6 @@ void extend_block_hashes(const Request& request, std::int64_t block_tokens,
 // The hash of the first `tokens` tokens, cut into `blocks` (their chain hashes) and a rest shorter
 // than a block. Equal to blocks.back() when there is no rest.
 [[nodiscard]] BlockHash prefix_hash(const Request& request, std::int64_t block_tokens,
-                                    std::int64_t tokens, const std::vector<BlockHash>& blocks);
+                                    std::int64_t tokens, std::span<const BlockHash> blocks);
 
 }  // namespace kvsim
