@@ -209,6 +209,7 @@ Connector::Context connector_context(const PoolPlan& plan, std::size_t replica, 
       .stores = machines.access(on),
       .name = plan.config.name + "-" + std::to_string(replica),
       .model = llm.name + "/" + kv_dtype,
+      .kv_dtype = kv_dtype,
       .pool = engine.pool(),
       .block_tokens = plan.engine.limits.block_tokens,
       .block_bytes =

@@ -318,6 +318,9 @@ RunFacts Simulation::State::facts() const {
     out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
     out.recomputed += Tokens(engine->recomputed_tokens());
     if (engine->connector() == nullptr) continue;
+    for (const std::string& warning : engine->connector()->warnings())
+      if (std::find(out.warnings.begin(), out.warnings.end(), warning) == out.warnings.end())
+        out.warnings.push_back(warning);
     std::size_t tier = 1;
     for (const TierUse& use : engine->connector()->tiers()) {
       out.tiers[tier].evicted += Tokens(use.evicted_tokens);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sim/base/units.hpp"
 
@@ -30,6 +31,11 @@ class Codec {
 
   [[nodiscard]] Bytes encoded(Bytes bytes) const {
     return Bytes(static_cast<std::int64_t>(bytes.real() / ratio()));
+  }
+  // For the summary's warnings, of a codec called `name`.
+  [[nodiscard]] std::vector<std::string> warnings(const std::string& name) const {
+    if (!lossy()) return {};
+    return {"codec " + name + " is lossy: answers may differ from those without it"};
   }
   [[nodiscard]] static Seconds time(Bytes bytes, Bandwidth rate) {
     return rate > Bandwidth(0) ? bytes / rate : Seconds(0);

@@ -58,6 +58,7 @@ class Connector {
     StoreAccess& stores;  // what it may reach from there
     std::string name;     // of the replica, for resources
     std::string model;    // part of every key: another LLM never hits
+    std::string kv_dtype = "bf16";
     BlockPool& pool;
     std::int64_t block_tokens = 16;
     Bytes block_bytes{0};     // of one block in this GPU's HBM, one tensor-parallel rank
@@ -128,6 +129,8 @@ class Connector {
   // DRAM that it takes on its host, over all ranks.
   [[nodiscard]] virtual Bytes dram() const = 0;
   [[nodiscard]] virtual std::vector<ResourceUse> resources() const { return {}; }
+  // What a reader of the results must know.
+  [[nodiscard]] virtual std::vector<std::string> warnings() const { return {}; }
 };
 
 }  // namespace kvsim
