@@ -50,6 +50,7 @@ struct SstFile {
   std::int64_t tombstones = 0;
   FileId oldest_blob = 0;  // of those its entries refer to; 0 = none
   bool compacting = false;
+  std::int64_t overlap_ratio = 0;  // LsmLevels: bytes below over its own, in 1/1024
 
   [[nodiscard]] KeyRange range() const { return {entries.front().key, entries.back().key}; }
 };

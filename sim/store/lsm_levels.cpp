@@ -11,8 +11,7 @@ namespace kvsim {
 
 namespace {
 
-constexpr double kScoreScale = 10;         // of dynamic level targets
-constexpr std::size_t kFilesOrdered = 50;  // RocksDB sorts no more of a level
+constexpr double kScoreScale = 10;  // of dynamic level targets
 constexpr Bytes kNoTarget{std::numeric_limits<std::int64_t>::max() / 4};
 
 Bytes scaled(Bytes bytes, double factor) {
@@ -148,64 +147,58 @@ bool LsmLevels::may_exist_below(int level, LsmKey key) const {
   return false;
 }
 
-Bytes LsmLevels::overlap_below(int level, const SstFile& file, std::size_t& from) const {
-  const SstFiles& below = files(level + 1);
-  const KeyRange range = file.range();
-  if (level == 0) from = span_of(level + 1, range).first;
-  while (from < below.size() && below[from]->range().last < range.first) ++from;
-  Bytes sum(0);
-  for (std::size_t i = from; i < below.size() && below[i]->range().first <= range.last; ++i) {
-    sum += below[i]->bytes;
-  }
-  return sum;
+SstFile* LsmLevels::next_to(int level, const SstFile& file) const {
+  const std::size_t next = span_of(level, file.range()).second;
+  return next < files(level).size() ? files(level)[next].get() : nullptr;
 }
 
-const std::vector<int>& LsmLevels::by_overlap(int level) const {
-  const Level& here = at(level);
-  if (here.ordered) return here.order;
-  std::vector<std::pair<std::int64_t, int>> ratios;
-  std::size_t below = 0;
-  for (std::size_t i = 0; i < here.files.size(); ++i) {
-    const SstFile& file = *here.files[i];
-    const std::int64_t size = std::max<std::int64_t>(1, file.compensated_bytes.count());
-    const auto ratio = overlap_below(level, file, below).real() * 1024 / static_cast<double>(size);
-    ratios.emplace_back(static_cast<std::int64_t>(ratio), static_cast<int>(i));
-  }
-  const auto ordered = static_cast<std::ptrdiff_t>(std::min(kFilesOrdered, ratios.size()));
-  std::partial_sort(ratios.begin(), ratios.begin() + ordered, ratios.end());
-  here.order.clear();
-  for (const auto& [ratio, index] : ratios) here.order.push_back(index);
-  here.ordered = true;
-  return here.order;
+std::int64_t LsmLevels::overlap_ratio(int level, const SstFile& file) const {
+  if (level + 1 == count()) return 0;
+  Bytes below(0);
+  const auto [first, last] = span_of(level + 1, file.range());
+  for (std::size_t i = first; i < last; ++i) below += files(level + 1)[i]->bytes;
+  const double size = std::max(1.0, file.compensated_bytes.real());
+  return static_cast<std::int64_t>(below.real() * 1024 / size);
 }
 
-void LsmLevels::disorder(int level) {
-  at(level).ordered = false;
-  if (level > 0) at(level - 1).ordered = false;
+void LsmLevels::reorder(int level, KeyRange range) {
+  Level& here = at(level);
+  const auto span = level == 0 ? std::pair<std::size_t, std::size_t>{0, here.files.size()}
+                               : span_of(level, range);
+  for (std::size_t i = span.first; i < span.second; ++i) {
+    SstFile* file = here.files[i].get();
+    here.order.erase(place_of(*file));
+    file->overlap_ratio = overlap_ratio(level, *file);
+    here.order[place_of(*file)] = file;
+  }
 }
 
 void LsmLevels::add(int level, SstFiles added, std::size_t place) {
+  if (added.empty()) return;
   Level& here = at(level);
-  disorder(level);
+  KeyRange range = added.front()->range();
   for (const auto& file : added) {
+    range.include(file->range());
     here.bytes += file->bytes;
     if (!file->compacting) here.idle += file->compensated_bytes;
     values_ += values_of(*file);
     value_bytes_ += value_bytes_of(*file);
   }
   // Files that come into a level together lie next to each other.
-  if (level > 0) place = added.empty() ? 0 : span_of(level, added.front()->range()).first;
+  if (level > 0) place = span_of(level, added.front()->range()).first;
   here.files.insert(here.files.begin() + static_cast<std::ptrdiff_t>(place),
                     std::make_move_iterator(added.begin()), std::make_move_iterator(added.end()));
+  reorder(level, range);
+  if (level > 0) reorder(level - 1, range);
 }
 
 SstFiles LsmLevels::remove(int level, const std::vector<SstFile*>& files) {
   SstFiles removed;
   if (files.empty()) return removed;
-  disorder(level);
   SstFiles& all = at(level).files;
-  const auto span = level == 0 ? std::pair<std::size_t, std::size_t>{0, all.size()}
-                               : span_of(level, range_of(files));
+  const KeyRange range = range_of(files);
+  const auto span =
+      level == 0 ? std::pair<std::size_t, std::size_t>{0, all.size()} : span_of(level, range);
   auto kept = all.begin() + static_cast<std::ptrdiff_t>(span.first);
   const auto end = all.begin() + static_cast<std::ptrdiff_t>(span.second);
   for (auto file = kept; file != end; ++file) {
@@ -214,17 +207,21 @@ SstFiles LsmLevels::remove(int level, const std::vector<SstFile*>& files) {
       forget(level, **file);
       removed.push_back(std::move(*file));
     } else {
-      *kept++ = std::move(*file);
+      if (kept != file) *kept = std::move(*file);
+      ++kept;
     }
   }
   all.erase(kept, end);
   KV_CHECK(removed.size() == files.size(), "level {}: files out of order", level);
+  if (level > 0) reorder(level - 1, range);
   return removed;
 }
 
 void LsmLevels::forget(int level, const SstFile& file) {
-  at(level).bytes -= file.bytes;
-  if (!file.compacting) at(level).idle -= file.compensated_bytes;
+  Level& here = at(level);
+  here.bytes -= file.bytes;
+  if (!file.compacting) here.idle -= file.compensated_bytes;
+  here.order.erase(place_of(file));
   values_ -= values_of(file);
   value_bytes_ -= value_bytes_of(file);
 }

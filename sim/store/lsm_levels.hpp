@@ -6,6 +6,8 @@
 // unnecessary.
 #pragma once
 
+#include <compare>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -51,10 +53,18 @@ class LsmLevels {
   [[nodiscard]] std::vector<SstFile*> inside(int level, KeyRange range) const;
   // Whether a file of a level below this one may hold the key.
   [[nodiscard]] bool may_exist_below(int level, LsmKey key) const;
-  // Positions in files(level), in the order in which RocksDB would compact them: first those with
-  // the least overlap below them for their size (kMinOverlappingRatio). Kept while both levels stay
-  // as they are.
-  [[nodiscard]] const std::vector<int>& by_overlap(int level) const;
+  // The files of a level in the order in which RocksDB would compact them: first those with the
+  // least overlap below them for their size (kMinOverlappingRatio); of equals, by key.
+  struct Place {
+    std::int64_t ratio = 0;
+    LsmKey first = 0;
+    FileId id = 0;
+    auto operator<=>(const Place&) const = default;
+  };
+  using Order = std::map<Place, SstFile*>;
+  [[nodiscard]] const Order& by_overlap(int level) const { return at(level).order; }
+  // The file after this one in a level below 0; null if it is the last.
+  [[nodiscard]] SstFile* next_to(int level, const SstFile& file) const;
 
   // Changes. `place` is the position in level 0; ignored below. refresh() ends a set of changes.
   void add(int level, SstFiles files, std::size_t place = 0);
@@ -70,8 +80,7 @@ class LsmLevels {
     Bytes bytes{0};
     Bytes idle{0};  // compensated bytes of files that are not being compacted
     Bytes target{0};
-    mutable std::vector<int> order;  // by_overlap(), when `ordered`
-    mutable bool ordered = false;
+    Order order;
   };
 
   [[nodiscard]] const Level& at(int level) const {
@@ -81,9 +90,12 @@ class LsmLevels {
   [[nodiscard]] std::pair<std::size_t, std::size_t> span_of(int level, KeyRange range) const;
   [[nodiscard]] std::vector<SstFile*> overlapping_level0(KeyRange range) const;
   [[nodiscard]] double level0_score() const;
-  // `from`: where the files below start that can overlap; moves on with the files of a level.
-  [[nodiscard]] Bytes overlap_below(int level, const SstFile& file, std::size_t& from) const;
-  void disorder(int level);  // the level has changed
+  [[nodiscard]] static Place place_of(const SstFile& file) {
+    return {file.overlap_ratio, file.range().first, file.id};
+  }
+  [[nodiscard]] std::int64_t overlap_ratio(int level, const SstFile& file) const;
+  // Puts the files of a level that overlap the range in their place in the order again.
+  void reorder(int level, KeyRange range);
   void forget(int level, const SstFile& file);
   void set_static_targets();
   void set_dynamic_targets();

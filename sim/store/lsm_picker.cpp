@@ -50,9 +50,8 @@ bool LsmPicker::overlaps_running(KeyRange range, int to_level) const {
 
 std::optional<LsmCompaction> LsmPicker::pick_level0(int to) const {
   if (level0_busy()) return std::nullopt;
-  for (const int index : levels_.by_overlap(0)) {
-    const SstFile& first = *levels_.files(0)[static_cast<std::size_t>(index)];
-    LsmCompaction compaction{0, to, levels_.overlapping(0, first.range())};
+  for (const auto& [order, first] : levels_.by_overlap(0)) {
+    LsmCompaction compaction{0, to, levels_.overlapping(0, first->range())};
     if (overlaps_running(range_of(compaction.inputs), to) || !add_parents(compaction)) continue;
     if (!compaction.parents.empty()) {
       compaction.inputs = levels_.overlapping(0, hull(compaction));
@@ -89,14 +88,12 @@ std::optional<LsmCompaction> LsmPicker::pick_within_level0() const {
 }
 
 std::optional<LsmCompaction> LsmPicker::pick_below(int from) const {
-  for (const int index : levels_.by_overlap(from)) {
-    const auto position = static_cast<std::size_t>(index);
-    SstFile* first = levels_.files(from)[position].get();
+  for (const auto& [order, first] : levels_.by_overlap(from)) {
     if (first->compacting || overlaps_running(first->range(), from + 1)) continue;
     LsmCompaction compaction{from, from + 1, {first}};
     if (!add_parents(compaction)) continue;
     if (compaction.parents.empty()) {
-      extend_move(compaction, position);
+      extend_move(compaction);
     } else {
       add_free_inputs(compaction);
     }
@@ -113,12 +110,12 @@ bool LsmPicker::add_parents(LsmCompaction& compaction) const {
   return !any_compacting(compaction.parents);
 }
 
-void LsmPicker::extend_move(LsmCompaction& compaction, std::size_t index) const {
-  const SstFiles& files = levels_.files(compaction.from_level);
+void LsmPicker::extend_move(LsmCompaction& compaction) const {
+  const int from = compaction.from_level;
   KeyRange range = compaction.inputs.front()->range();
   Bytes bytes = compaction.inputs.front()->bytes;
-  for (std::size_t i = index + 1; i < files.size(); ++i) {
-    SstFile* next = files[i].get();
+  for (SstFile* next = levels_.next_to(from, *compaction.inputs.front()); next != nullptr;
+       next = levels_.next_to(from, *next)) {
     range.include(next->range());
     bytes += next->bytes;
     if (compaction.inputs.size() == kMaxFilesMoved || next->compacting ||

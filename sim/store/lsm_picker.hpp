@@ -42,7 +42,7 @@ class LsmPicker {
   [[nodiscard]] std::optional<LsmCompaction> pick_within_level0() const;
   [[nodiscard]] std::optional<LsmCompaction> pick_below(int from) const;
   [[nodiscard]] bool add_parents(LsmCompaction& compaction) const;
-  void extend_move(LsmCompaction& compaction, std::size_t index) const;
+  void extend_move(LsmCompaction& compaction) const;
   void add_free_inputs(LsmCompaction& compaction) const;
   void finish(LsmCompaction& compaction) const;
   [[nodiscard]] bool overlaps_running(KeyRange range, int to_level) const;

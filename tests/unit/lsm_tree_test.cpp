@@ -416,6 +416,20 @@ TEST(LsmTreeTest, APreloadedTreeIsSettledAndCountsNoTraffic) {
   }
 }
 
+TEST(LsmOptionsTest, AreReadByTheNamesOfTheirUnits) {
+  const Json json = {{"write_buffer_bytes", 536870912},
+                     {"enable_blob_files", true},
+                     {"max_background_flushes", -1},
+                     {"compression", "lz4"},
+                     {"delayed_write_rate_bytes_per_s", 1e6}};
+  const ConfigNode node(json, "lsm");
+  const LsmOptions options = read_config<LsmOptions>(node);
+  EXPECT_EQ(options.write_buffer, kKiB * 512 * 1024);
+  EXPECT_EQ(options.max_background_flushes, -1);
+  EXPECT_TRUE(options.enable_blob_files && options.compresses(2) && !options.compresses(1));
+  EXPECT_EQ(options.delayed_write_rate_or_default(), Bandwidth(1e6));
+}
+
 TEST(LsmTreeTest, DeletedFilesAreReportedOnce) {
   LsmTree tree(small_options());
   Rng random = draws();
