@@ -27,6 +27,12 @@ ByteCache::Entry ByteCache::take(std::uint32_t slot) {
   return entry;
 }
 
+std::optional<ByteCache::Entry> ByteCache::find(std::uint64_t key) const {
+  const auto found = index_.find(key);
+  if (found == index_.end()) return std::nullopt;
+  return nodes_[found->second].entry;
+}
+
 bool ByteCache::touch(std::uint64_t key) {
   const auto found = index_.find(key);
   if (found == index_.end()) return false;

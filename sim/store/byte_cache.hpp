@@ -29,6 +29,7 @@ class ByteCache {
   [[nodiscard]] std::size_t size() const { return index_.size(); }
 
   [[nodiscard]] bool contains(std::uint64_t key) const { return index_.contains(key); }
+  [[nodiscard]] std::optional<Entry> find(std::uint64_t key) const;
   // True, and it is the newest now, when it is there.
   bool touch(std::uint64_t key);
   // As the newest; in place of one of that key. Returns what had to go, oldest first: valid until

@@ -15,7 +15,7 @@ std::uint64_t PageCache::piece_of(FileId file, std::uint64_t key) {
 }
 
 void PageCache::insert(FileId file, std::uint64_t piece, Bytes bytes) {
-  if (bytes > capacity()) return;
+  if (bytes > capacity() || bytes == Bytes(0)) return;
   for (const ByteCache::Entry& gone : pieces_.insert({piece, file, bytes}))
     files_[gone.owner].resident -= gone.bytes;
   File& owner = files_[file];
@@ -47,6 +47,11 @@ bool PageCache::touch(FileId file, std::uint64_t key, Bytes bytes) {
 void PageCache::read(FileId file, std::uint64_t key, Bytes bytes) {
   const std::uint64_t piece = piece_of(file, key + 1);
   if (!pieces_.touch(piece)) insert(file, piece, bytes);
+}
+
+void PageCache::forget(FileId file, std::uint64_t key) {
+  if (const auto gone = pieces_.erase(piece_of(file, key + 1)))
+    files_[file].resident -= gone->bytes;
 }
 
 void PageCache::drop(FileId file) {

@@ -25,6 +25,8 @@ class PageCache {
   bool touch(FileId file, std::uint64_t key, Bytes bytes);
   // It has been read from the disk.
   void read(FileId file, std::uint64_t key, Bytes bytes);
+  // That part of a file is not there any more.
+  void forget(FileId file, std::uint64_t key);
   // The file is deleted.
   void drop(FileId file);
   void clear();

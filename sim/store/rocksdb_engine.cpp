@@ -40,6 +40,7 @@ RocksdbEngine::RocksdbEngine(const RocksdbOptions& options, const Store::Context
       order_(Bytes(INT64_MAX / 2)),
       log_(context.tasks, context.name + ".log", "cpu", 1),
       memtable_(context.tasks, context.name + ".memtable", "cpu", 1),
+      log_pages_(context.tasks, disk_, options.background_io),
       changed_(std::make_shared<Signal>(context.tasks)) {
   const Bytes shard = options.block_cache / options.block_cache_shards;
   block_cache_.assign(static_cast<std::size_t>(options.block_cache_shards), ByteCache(shard));

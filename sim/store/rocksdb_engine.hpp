@@ -26,6 +26,7 @@
 #include "sim/store/page_cache.hpp"
 #include "sim/store/rocksdb_options.hpp"
 #include "sim/store/store.hpp"
+#include "sim/store/write_back.hpp"
 
 namespace kvsim {
 
@@ -82,8 +83,6 @@ class RocksdbEngine {
   [[nodiscard]] bool fits(Bytes value) const;
   [[nodiscard]] bool lost(const Write& write) const { return write.life != life_(); }
   void evict(Bytes value);
-  void write_back(Bytes bytes);
-  [[nodiscard]] Task write_back_all();
 
   // Background.
   void tree_changed();
@@ -94,7 +93,6 @@ class RocksdbEngine {
   [[nodiscard]] Task write_piece(Bytes bytes, std::shared_ptr<Signal> done);
   void finish_job(const LsmJob& job);
   void match_space();
-  void notify();
 
   // Before time starts.
   void settle();
@@ -124,7 +122,8 @@ class RocksdbEngine {
 
   Threads log_;       // leads a write group
   Threads memtable_;  // inserts one
-  std::shared_ptr<Signal> changed_;
+  WriteBack log_pages_;
+  std::shared_ptr<Signal> changed_;  // fires when the tree has changed
   std::unique_ptr<SharedServer> limiter_;
 
   bool settled_ = false;
@@ -138,9 +137,6 @@ class RocksdbEngine {
   Bytes entering_{0};  // values on their way into a memtable
   Bytes space_{0};     // taken on the disk
   bool full_ = false;  // the disk
-  Bytes dirty_{0};
-  Bytes dirty_limit_{0};
-  bool writing_back_ = false;
   std::uint64_t position_ = 0;
   Seconds purged_{0};
 };

@@ -8,20 +8,19 @@ namespace kvsim {
 namespace {
 // How often RocksDB looks for archived logs to delete.
 constexpr Seconds kPurgeEvery{600};
+// A thread's part of a job is cut into no more pieces: its share of cores and disk does not depend
+// on their size, only how reads, work and writes overlap at its ends does.
+constexpr std::int64_t kPieces = 8;
 // More than what an entry of its own block takes beside key and value.
 constexpr Bytes kEntry{512};
 }  // namespace
-
-void RocksdbEngine::notify() {
-  // Who waits holds the old one.
-  std::exchange(changed_, std::make_shared<Signal>(tasks_))->fire();
-}
 
 // A memtable was switched, or a job's result installed: RocksDB looks at the condition anew.
 void RocksdbEngine::tree_changed() {
   start_jobs();
   controller_.update(tree_.condition(), tree_.pending_compaction());
-  notify();
+  // Who waits holds the old one.
+  std::exchange(changed_, std::make_shared<Signal>(tasks_))->fire();
 }
 
 bool RocksdbEngine::start_jobs() {
@@ -74,8 +73,8 @@ Task RocksdbEngine::run_job(LsmJob job) {
   const std::int64_t streams = std::max(1, job.parallel);
 
   Stream stream;
-  stream.pieces =
-      std::max<std::int64_t>(1, groups_of(most.count(), options_.background_io.count() * streams));
+  stream.pieces = std::clamp<std::int64_t>(
+      groups_of(most.count(), options_.background_io.count() * streams), 1, kPieces);
   const std::int64_t parts = stream.pieces * streams;
   const auto part = [parts](Bytes bytes) { return Bytes(groups_of(bytes.count(), parts)); };
   stream.read = part(from_disk);
@@ -161,8 +160,11 @@ void RocksdbEngine::settle() {
   all.insert(all.end(), preloads_.begin(), preloads_.end());
   tree_.preload(all);
   page_cache_.set_capacity(options_.page_cache.value_or(host_.dram().left()));
-  dirty_limit_ = options_.dirty_limit.value_or(
-      page_cache_.capacity() > Bytes(0) ? page_cache_.capacity() / 5 : Bytes(INT64_MAX / 2));
+  if (options_.dirty_limit) {
+    log_pages_.set_limit(*options_.dirty_limit);
+  } else if (page_cache_.capacity() > Bytes(0)) {
+    log_pages_.set_limit(page_cache_.capacity() / 5);
+  }
   files_ = tree_.table_bytes() + tree_.blob_bytes();
   match_space();
   preloads_ = std::move(all);

@@ -60,15 +60,10 @@ Task RocksdbEngine::wait_for_room(Write& write) {
 
 Task RocksdbEngine::append_log(Write& write) {
   if (!options_.lsm.wal) co_return;
-  const Seconds began = tasks_.now();
-  while (dirty_ > dirty_limit_) {
-    const std::shared_ptr<Signal> changed = changed_;
-    co_await changed->wait();
-  }
-  write.disk += tasks_.now() - began;
+  co_await log_pages_.room(write.disk);
   co_await copy(write.value, 1);
   co_await work(write.value / options_.checksum);
-  write_back(write.value);
+  if (!free_disk_) log_pages_.add(write.value);
 }
 
 void RocksdbEngine::insert(const Write& write) {
@@ -99,26 +94,6 @@ void RocksdbEngine::evict(Bytes value) {
     evicted_ += oldest->bytes;
     insert({.key = oldest->key, .erase = true});
   }
-}
-
-// The kernel writes the log to the disk behind the writer's back.
-void RocksdbEngine::write_back(Bytes bytes) {
-  if (free_disk_) return;
-  dirty_ += bytes;
-  if (writing_back_) return;
-  writing_back_ = true;
-  tasks_.start(write_back_all());
-}
-
-Task RocksdbEngine::write_back_all() {
-  while (dirty_ > Bytes(0)) {
-    const Bytes piece = std::min(dirty_, options_.background_io);
-    position_ += static_cast<std::uint64_t>(piece.count());
-    co_await disk_.io({.write = true, .bytes = piece, .position = position_});
-    dirty_ -= piece;
-    notify();
-  }
-  writing_back_ = false;
 }
 
 }  // namespace kvsim
