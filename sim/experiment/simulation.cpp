@@ -12,6 +12,7 @@
 #include "sim/engine/scheduler.hpp"
 #include "sim/experiment/complaints.hpp"
 #include "sim/experiment/pool_assembly.hpp"
+#include "sim/experiment/run_facts_assembly.hpp"
 #include "sim/experiment/workload_assembly.hpp"
 #include "sim/frontend/load_driver.hpp"
 #include "sim/perf/model_files.hpp"
@@ -60,44 +61,6 @@ void find_scheduler(const ConfigNode& pool, EngineConfig& engine) {
   if (!pool.has("engine") || !pool.at("engine").has("scheduler")) return;
   const ConfigNode node = pool.at("engine").at("scheduler");
   engine.scheduler = Registry<Scheduler>::instance().find(node).resolve(node)["kind"];
-}
-
-// What stores and disks did, and how the disks wear.
-void add_store_facts(const Machines& machines, Seconds ended, RunFacts& out) {
-  double written = 0;
-  double taken = 0;
-  for (const Machines::NamedStore& named : machines.stores()) {
-    const StoreUse use = named.store->use();
-    StoreFacts facts;
-    facts.name = named.name;
-    facts.live = use.live;
-    facts.stored = use.stored;
-    facts.evicted = use.evicted;
-    facts.refused = use.refused;
-    facts.gets = use.gets;
-    facts.hits = use.hits;
-    facts.puts = use.puts;
-    facts.write_amplification = use.write_amplification;
-    written += use.write_amplification * use.stored.real();
-    taken += use.write_amplification > 0 ? use.stored.real() : 0;
-    out.stores.push_back(std::move(facts));
-  }
-  if (taken > 0) out.write_amplification = written / taken;
-  for (const Machines::NamedDisk& named : machines.disks()) {
-    DiskFacts facts;
-    facts.name = named.name;
-    facts.read = named.use.read;
-    facts.written = named.use.written;
-    facts.written_flash = named.use.written_flash;
-    facts.capacity = named.use.capacity;
-    facts.used = named.use.used;
-    constexpr double kSecondsPerDay = 86400;
-    const double capacity_days = named.use.capacity.real() * ended.count() / kSecondsPerDay;
-    if (capacity_days > 0)
-      facts.drive_writes_per_day = named.use.written_flash.real() / capacity_days;
-    facts.rated_drive_writes_per_day = named.use.rated_drive_writes_per_day;
-    out.disks.push_back(std::move(facts));
-  }
 }
 
 Recorder make_recorder(const ExperimentConfig& config) {
@@ -149,8 +112,6 @@ struct Simulation::State {
   void build();
   void close_window(Seconds) { world.stop(); }
   [[nodiscard]] RunFacts facts() const;
-  [[nodiscard]] std::vector<ResourceFacts> resources() const;
-  [[nodiscard]] CostInputs cost_inputs() const;
   [[nodiscard]] std::string stuck_engines() const;
 };
 
@@ -256,88 +217,18 @@ void Simulation::State::build_machines() {
   if (!config.stores.empty()) resolved["stores"] = machines->resolved_stores();
 }
 
-std::vector<ResourceFacts> Simulation::State::resources() const {
-  std::vector<ResourceUse> uses = frontend->resources();
-  const auto add = [&uses](std::vector<ResourceUse> more) {
-    for (ResourceUse& use : more) uses.push_back(std::move(use));
-  };
-  if (links) add(links->resources());
-  for (const auto& engine : frontend->engines())
-    if (engine->connector() != nullptr) add(engine->connector()->resources());
-  if (machines) add(machines->resources());
-  std::vector<ResourceFacts> out;
-  for (const ResourceUse& use : uses) {
-    ResourceFacts facts;
-    facts.name = use.name;
-    facts.kind = use.kind;
-    facts.bytes = use.bytes;
-    facts.busy = use.busy;
-    const double capacity = ended_at.count() * use.servers;
-    facts.utilisation = capacity > 0 ? use.busy.count() / capacity : 0;
-    out.push_back(std::move(facts));
-  }
-  return out;
-}
-
-CostInputs Simulation::State::cost_inputs() const {
-  const double gpus = static_cast<double>(pool.config.replicas * pool.config.tensor_parallel);
-  const double nodes = std::ceil(gpus / static_cast<double>(pool.node.gpus));
-  CostInputs inputs;
-  inputs.gpus = {{gpus, *config.cost.gpu_usd_per_hour}};
-  inputs.nodes = {{nodes, prices.node_usd_per_hour.value}};
-  Bytes dram{0};
-  for (const auto& engine : frontend->engines())
-    if (engine->connector() != nullptr) dram += engine->connector()->dram();
-  if (machines) {
-    for (const Machines::NamedStore& store : machines->stores()) dram += store.store->dram();
-    Bytes flash{0};
-    for (const Machines::NamedDisk& disk : machines->disks()) flash += disk.use.capacity;
-    inputs.nvme_gb = {{flash.real() / 1e9, prices.nvme_usd_per_gb_hour.value}};
-    inputs.stores = {
-        {static_cast<double>(machines->dedicated_hosts()), prices.store_node_usd_per_hour.value}};
-  }
-  inputs.dram_gb = {{dram.real() / 1e9, prices.dram_usd_per_gb_hour.value}};
-  if (!prices.power_included) {
-    inputs.power_w = gpus * pool.context.gpu.peaks.power_w * prices.power_share.value;
-    inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;
-    inputs.usd_per_kwh = prices.power_usd_per_kwh.value;
-  }
-  return inputs;
-}
-
 RunFacts Simulation::State::facts() const {
-  RunFacts out;
-  out.name = config.name;
+  RunFacts out = gather_facts({.config = config,
+                               .pool = pool,
+                               .prices = prices,
+                               .tiers = tiers,
+                               .frontend = *frontend,
+                               .links = links.get(),
+                               .machines = machines.get(),
+                               .ended = ended_at});
   out.provenance = provenance;
   out.provenance.trace_sha256 = source->digest();
-  out.gpus = pool.config.replicas * pool.config.tensor_parallel;
-  out.tiers.resize(tiers.size());
-  for (std::size_t i = 0; i < tiers.size(); ++i) out.tiers[i].name = tiers[i];
-  if (machines) out.fetch_stages.assign(kStageNames.begin(), kStageNames.end());
-  for (const auto& engine : frontend->engines()) {
-    out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
-    out.recomputed += Tokens(engine->recomputed_tokens());
-    if (engine->connector() == nullptr) continue;
-    for (const std::string& warning : engine->connector()->warnings())
-      if (std::find(out.warnings.begin(), out.warnings.end(), warning) == out.warnings.end())
-        out.warnings.push_back(warning);
-    std::size_t tier = 1;
-    for (const TierUse& use : engine->connector()->tiers()) {
-      out.tiers[tier].evicted += Tokens(use.evicted_tokens);
-      out.tiers[tier].stored += Bytes(use.stored_bytes);
-      out.tiers[tier].dropped += Tokens(use.dropped_tokens);
-      out.tiers[tier].failed_loads += use.failed_loads;
-      out.tiers[tier].bypassed += use.bypassed;
-      ++tier;
-    }
-  }
-  if (machines) add_store_facts(*machines, ended_at, out);
-  out.resources = resources();
-  out.cost = cost_inputs();
-  out.simulated = ended_at;
   out.incomplete = interrupted;
-  if (!pool.assumed.empty())
-    out.warnings.push_back("assumed, not measured: " + join_names(pool.assumed));
   return out;
 }
 

@@ -1,0 +1,148 @@
+#include "sim/experiment/run_facts_assembly.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/base/config_node.hpp"
+
+namespace kvsim {
+
+namespace {
+
+StoreFacts store_facts(const Machines::NamedStore& named) {
+  const StoreUse use = named.store->use();
+  StoreFacts facts;
+  facts.name = named.name;
+  facts.live = use.live;
+  facts.stored = use.stored;
+  facts.evicted = use.evicted;
+  facts.refused = use.refused;
+  facts.gets = use.gets;
+  facts.hits = use.hits;
+  facts.puts = use.puts;
+  facts.write_amplification = use.write_amplification;
+  return facts;
+}
+
+DiskFacts disk_facts(const Machines::NamedDisk& named, Seconds ended) {
+  DiskFacts facts;
+  facts.name = named.name;
+  facts.read = named.use.read;
+  facts.written = named.use.written;
+  facts.written_flash = named.use.written_flash;
+  facts.capacity = named.use.capacity;
+  facts.used = named.use.used;
+  constexpr double kSecondsPerDay = 86400;
+  const double capacity_days = named.use.capacity.real() * ended.count() / kSecondsPerDay;
+  if (capacity_days > 0)
+    facts.drive_writes_per_day = named.use.written_flash.real() / capacity_days;
+  facts.rated_drive_writes_per_day = named.use.rated_drive_writes_per_day;
+  return facts;
+}
+
+// What stores and disks did, and how the disks wear.
+void add_machines(const Machines& machines, Seconds ended, RunFacts& out) {
+  double written = 0;
+  double taken = 0;
+  for (const Machines::NamedStore& named : machines.stores()) {
+    out.stores.push_back(store_facts(named));
+    const StoreFacts& facts = out.stores.back();
+    if (facts.write_amplification <= 0) continue;
+    written += facts.write_amplification * facts.stored.real();
+    taken += facts.stored.real();
+  }
+  if (taken > 0) out.write_amplification = written / taken;
+  for (const Machines::NamedDisk& named : machines.disks())
+    out.disks.push_back(disk_facts(named, ended));
+}
+
+void add_connector(const Connector& connector, RunFacts& out) {
+  for (const std::string& warning : connector.warnings())
+    if (std::find(out.warnings.begin(), out.warnings.end(), warning) == out.warnings.end())
+      out.warnings.push_back(warning);
+  std::size_t tier = 1;
+  for (const TierUse& use : connector.tiers()) {
+    TierFacts& facts = out.tiers[tier++];
+    facts.evicted += Tokens(use.evicted_tokens);
+    facts.stored += Bytes(use.stored_bytes);
+    facts.dropped += Tokens(use.dropped_tokens);
+    facts.failed_loads += use.failed_loads;
+    facts.bypassed += use.bypassed;
+  }
+}
+
+std::vector<ResourceFacts> resources_of(const FinishedRun& run) {
+  std::vector<ResourceUse> uses = run.frontend.resources();
+  const auto add = [&uses](std::vector<ResourceUse> more) {
+    for (ResourceUse& use : more) uses.push_back(std::move(use));
+  };
+  if (run.links != nullptr) add(run.links->resources());
+  for (const auto& engine : run.frontend.engines())
+    if (engine->connector() != nullptr) add(engine->connector()->resources());
+  if (run.machines != nullptr) add(run.machines->resources());
+  std::vector<ResourceFacts> out;
+  for (const ResourceUse& use : uses) {
+    ResourceFacts facts;
+    facts.name = use.name;
+    facts.kind = use.kind;
+    facts.bytes = use.bytes;
+    facts.busy = use.busy;
+    const double capacity = run.ended.count() * use.servers;
+    facts.utilisation = capacity > 0 ? use.busy.count() / capacity : 0;
+    out.push_back(std::move(facts));
+  }
+  return out;
+}
+
+CostInputs cost_of(const FinishedRun& run) {
+  const PoolConfig& pool = run.pool.config;
+  const PriceBook& prices = run.prices;
+  const double gpus = static_cast<double>(pool.replicas * pool.tensor_parallel);
+  const double nodes = std::ceil(gpus / static_cast<double>(run.pool.node.gpus));
+  CostInputs inputs;
+  inputs.gpus = {{gpus, *run.config.cost.gpu_usd_per_hour}};
+  inputs.nodes = {{nodes, prices.node_usd_per_hour.value}};
+  Bytes dram{0};
+  for (const auto& engine : run.frontend.engines())
+    if (engine->connector() != nullptr) dram += engine->connector()->dram();
+  if (run.machines != nullptr) {
+    for (const Machines::NamedStore& store : run.machines->stores()) dram += store.store->dram();
+    Bytes flash{0};
+    for (const Machines::NamedDisk& disk : run.machines->disks()) flash += disk.use.capacity;
+    inputs.nvme_gb = {{flash.real() / 1e9, prices.nvme_usd_per_gb_hour.value}};
+    inputs.stores = {{static_cast<double>(run.machines->dedicated_hosts()),
+                      prices.store_node_usd_per_hour.value}};
+  }
+  inputs.dram_gb = {{dram.real() / 1e9, prices.dram_usd_per_gb_hour.value}};
+  if (!prices.power_included) {
+    inputs.power_w = gpus * run.pool.context.gpu.peaks.power_w * prices.power_share.value;
+    inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;
+    inputs.usd_per_kwh = prices.power_usd_per_kwh.value;
+  }
+  return inputs;
+}
+
+}  // namespace
+
+RunFacts gather_facts(const FinishedRun& run) {
+  RunFacts out;
+  out.name = run.config.name;
+  out.gpus = run.pool.config.replicas * run.pool.config.tensor_parallel;
+  out.tiers.resize(run.tiers.size());
+  for (std::size_t i = 0; i < run.tiers.size(); ++i) out.tiers[i].name = run.tiers[i];
+  if (run.machines != nullptr) out.fetch_stages.assign(kStageNames.begin(), kStageNames.end());
+  for (const auto& engine : run.frontend.engines()) {
+    out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
+    out.recomputed += Tokens(engine->recomputed_tokens());
+    if (engine->connector() != nullptr) add_connector(*engine->connector(), out);
+  }
+  if (run.machines != nullptr) add_machines(*run.machines, run.ended, out);
+  out.resources = resources_of(run);
+  out.cost = cost_of(run);
+  out.simulated = run.ended;
+  if (!run.pool.assumed.empty())
+    out.warnings.push_back("assumed, not measured: " + join_names(run.pool.assumed));
+  return out;
+}
+
+}  // namespace kvsim
