@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <map>
 #include <set>
 #include <sstream>
@@ -25,41 +24,11 @@ void for_all_worlds(const std::function<std::string(const Json&, const WorldResu
   }
 }
 
-TEST(Laws, EveryRequestEndsOnceAndIsCounted) {
-  for_all_worlds([](const Json& experiment, const WorldResult& result) -> std::string {
-    std::set<std::int64_t> ids;
-    for (const RequestRecord& record : result.records)
-      if (!ids.insert(record.id).second) return fmt::format("request {} ended twice\n", record.id);
-    const Json& counts = result.summary["requests"];
-    const auto of = [&](const char* key) { return counts[key].get<std::int64_t>(); };
-    const std::int64_t sum =
-        of("completed") + of("refused") + of("failed") + of("timed_out") + of("unfinished");
-    if (sum != of("arrived") || of("arrived") != static_cast<std::int64_t>(ids.size()))
-      return "counts do not add up: " + counts.dump() + "\n";
-    if (!experiment.contains("measure") && of("unfinished") != 0)
-      return "unfinished requests in a complete run\n";
-    return "";
-  });
-}
+TEST(Laws, EveryRequestEndsOnceAndIsCounted) { for_all_worlds(requests_lost); }
 
 TEST(Laws, TimesAreCausalAndPartsOfTheTimeToFirstTokenAddUp) {
-  for_all_worlds([](const Json&, const WorldResult& result) {
-    std::string complaints;
-    for (const RequestRecord& r : result.records) {
-      if (r.sent < r.intended || r.ended < r.sent)
-        complaints += fmt::format("request {} goes back in time\n", r.id);
-      if (r.first_token < Seconds(0)) continue;
-      if (r.outcome == Outcome::kCompleted && r.ended < r.first_token)
-        complaints += fmt::format("request {} ends before its first token\n", r.id);
-      const Seconds parts = r.queue + r.lookup + r.fetch + r.prefill + r.other;
-      if (std::abs((parts - (r.first_token - r.sent)).count()) > 1e-9)
-        complaints += fmt::format("request {}: parts {} of {}\n", r.id, parts.count(),
-                                  (r.first_token - r.sent).count());
-      for (const Seconds part : {r.queue, r.lookup, r.fetch, r.prefill, r.other})
-        if (part < Seconds(-1e-12)) complaints += fmt::format("request {}: a part < 0\n", r.id);
-    }
-    return complaints;
-  });
+  for_all_worlds(
+      [](const Json&, const WorldResult& result) { return times_that_do_not_add_up(result); });
 }
 
 TEST(Laws, ATurnWaitsForTheAnswerBeforeIt) {
@@ -165,13 +134,20 @@ TEST(Laws, TheRandomWorldsExerciseEveryMechanism) {
         if (r.hit_tokens[1] > 0) text += "dram-hit ";
         if (r.outcome == Outcome::kTimedOut) text += "timed-out ";
         if (r.turn > 0) text += "turn ";
+        if (r.hit_tokens[2] + r.hit_tokens[3] > 0) text += "store-hit ";
       }
+      if (!result.summary.contains("tier_troubles")) return text;
+      for (const Json& tier : result.summary["tier_troubles"])
+        for (const auto& [trouble, count] : tier.items())
+          if (count.get<std::int64_t>() > 0) text += trouble + " ";
       return text;
     }));
     for (std::string word; found >> word;) ++seen[word];
   }
-  for (const char* what : {"preempted", "hbm-hit", "dram-hit", "timed-out", "turn"})
+  for (const char* what : {"preempted", "hbm-hit", "dram-hit", "timed-out", "turn", "store-hit"})
     EXPECT_GT(seen[what], 20) << what;
+  for (const char* what : {"dropped_tokens", "failed_loads", "bypassed"})
+    EXPECT_GT(seen[what], 2) << what;
 }
 
 }  // namespace

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "sim/base/rng.hpp"
 #include "sim/experiment/simulation.hpp"
 #include "tests/child.hpp"
+#include "tests/law/random_tiers.hpp"
 
 namespace kvsim {
 
@@ -18,11 +21,6 @@ class Collector : public RequestSink {
   void close(const Json&) override {}
   std::vector<RequestRecord> records;
 };
-
-template <class T>
-T pick(Rng& rng, std::initializer_list<T> choices) {
-  return *(choices.begin() + rng.below(choices.size()));
-}
 
 Json engine(Rng& rng) {
   const std::int64_t longest = 600;  // tokens of the longest request below
@@ -110,15 +108,6 @@ Json random_experiment(std::uint64_t seed) {
                {"llm", pick<const char*>(rng, {"llama-3.1-8b", "llama-3.1-8b", "gpt-oss-20b"})},
                {"gpu", pick<const char*>(rng, {"h100-sxm", "a100-80-sxm", "l4"})},
                {"engine", engine(rng)}};
-  if (rng.below(2) == 0) {
-    const std::int64_t block_bytes = 131072 * pool["engine"]["block_size"].get<std::int64_t>();
-    pool["connector"] = {{"kind", "native"},
-                         {"cpu_bytes", block_bytes * static_cast<std::int64_t>(1 + rng.below(300))},
-                         {"blocks_per_chunk", pick<std::int64_t>(rng, {1, 1, 2, 4})},
-                         {"eviction", pick<const char*>(rng, {"lru", "arc"})},
-                         {"prompt_only", rng.below(2) == 0},
-                         {"deferred_stores", rng.below(2) == 0}};
-  }
   Json out;
   out["schema"] = "kvsim.experiment/1";
   out["name"] = "small world " + std::to_string(seed);
@@ -126,6 +115,8 @@ Json random_experiment(std::uint64_t seed) {
   out["workload"] = workload(rng);
   out["load"] = load(rng);
   out["pools"] = Json::array({pool});
+  Rng tiers = stream(seed, "law/tiers");
+  add_random_tiers(out, tiers);
   if (rng.below(4) == 0)
     out["measure"] = {{"warmup_s", rng.uniform(0, 0.5)}, {"duration_s", rng.uniform(0.3, 2)}};
   out["router"] = {
@@ -165,6 +156,39 @@ std::string run_to_text(const Json& experiment, bool with_summary) {
 
 std::string summary_of_child(const Json& experiment) {
   return text_of_child([&] { return run_here(experiment).summary.dump(); });
+}
+
+std::string requests_lost(const Json& experiment, const WorldResult& result) {
+  std::set<std::int64_t> ids;
+  for (const RequestRecord& record : result.records)
+    if (!ids.insert(record.id).second) return fmt::format("request {} ended twice\n", record.id);
+  const Json& counts = result.summary["requests"];
+  const auto of = [&](const char* key) { return counts[key].get<std::int64_t>(); };
+  const std::int64_t sum =
+      of("completed") + of("refused") + of("failed") + of("timed_out") + of("unfinished");
+  if (sum != of("arrived") || of("arrived") != static_cast<std::int64_t>(ids.size()))
+    return "counts do not add up: " + counts.dump() + "\n";
+  if (!experiment.contains("measure") && of("unfinished") != 0)
+    return "unfinished requests in a complete run\n";
+  return "";
+}
+
+std::string times_that_do_not_add_up(const WorldResult& result) {
+  std::string complaints;
+  for (const RequestRecord& r : result.records) {
+    if (r.sent < r.intended || r.ended < r.sent)
+      complaints += fmt::format("request {} goes back in time\n", r.id);
+    if (r.first_token < Seconds(0)) continue;
+    if (r.outcome == Outcome::kCompleted && r.ended < r.first_token)
+      complaints += fmt::format("request {} ends before its first token\n", r.id);
+    const Seconds parts = r.queue + r.lookup + r.fetch + r.prefill + r.other;
+    if (std::abs((parts - (r.first_token - r.sent)).count()) > 1e-9)
+      complaints += fmt::format("request {}: parts {} of {}\n", r.id, parts.count(),
+                                (r.first_token - r.sent).count());
+    for (const Seconds part : {r.queue, r.lookup, r.fetch, r.prefill, r.other})
+      if (part < Seconds(-1e-12)) complaints += fmt::format("request {}: a part < 0\n", r.id);
+  }
+  return complaints;
 }
 
 }  // namespace kvsim

@@ -26,4 +26,9 @@ WorldResult run_here(const Json& experiment);
 std::string run_to_text(const Json& experiment, bool with_summary = false);
 std::string summary_of_child(const Json& experiment);
 
+// Complaints, one a line: every request ends once and is counted; times are causal and the parts of
+// the time to first token add up.
+std::string requests_lost(const Json& experiment, const WorldResult& result);
+std::string times_that_do_not_add_up(const WorldResult& result);
+
 }  // namespace kvsim

@@ -1,0 +1,72 @@
+// Every time to first token is explained: its parts, and the stages of its fetches, add up for each
+// request, whatever the tier.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/child.hpp"
+#include "tests/law/small_world.hpp"
+
+namespace kvsim {
+namespace {
+
+// Prefixes of 40 groups, more than HBM holds, so that most come from below.
+Json experiment_with(const Json& connector) {
+  return {{"schema", "kvsim.experiment/1"},
+          {"workload",
+           {{"kind", "generate"},
+            {"requests", 120},
+            {"input", {{"kind", "constant"}, {"value", 400}}},
+            {"output", {{"kind", "constant"}, {"value", 24}}},
+            {"prefix", {{"groups", 40}, {"length", {{"kind", "constant"}, {"value", 3200}}}}}}},
+          {"load", {{"kind", "closed_loop"}, {"clients", 4}}},
+          {"nodes", {{{"gpus", 1}, {"dram_bytes", 1e12}}}},
+          {"stores", {{{"name", "kv"}, {"kind", "redis"}, {"maxmemory_bytes", 500e9}}}},
+          {"pools", {{{"llm", "llama-3-8b"}, {"gpu", "l4"}, {"connector", connector}}}}};
+}
+
+Json lmcache() {
+  return {{"kind", "lmcache"},
+          {"chunk_tokens", 1024},
+          {"local_cpu", false},
+          {"max_local_cpu_bytes", 4e9},
+          {"remote", "kv"}};
+}
+
+// One line for each request that does not add up, and the sum of each stage on the last.
+std::string stages_of(const Json& experiment) {
+  return text_of_child([&] {
+    const WorldResult result = run_here(experiment);
+    std::string text = times_that_do_not_add_up(result);
+    std::array<Seconds, 6> sums{};
+    for (const RequestRecord& r : result.records) {
+      Seconds stages{0};
+      for (std::size_t i = 0; i < r.fetch_stages.size(); ++i) {
+        stages += r.fetch_stages[i];
+        sums[i] += r.fetch_stages[i];
+      }
+      if (std::abs((stages - r.fetch).count()) > 1e-9)
+        text += fmt::format("request {}: stages {} of {}\n", r.id, stages.count(), r.fetch.count());
+    }
+    for (const Seconds sum : sums) text += sum > Seconds(0) ? "+" : "0";
+    return text;
+  });
+}
+
+TEST(Stages, OfLmcacheAboveRedisAreClientNetworkServerAndCopy) {
+  EXPECT_EQ(stages_of(experiment_with(lmcache())), "+++00+");
+}
+
+TEST(Stages, OfAsynchronousLoadingAddUpToo) {
+  Json connector = lmcache();
+  connector["enable_async_loading"] = true;
+  EXPECT_EQ(stages_of(experiment_with(connector)).substr(0, 3), "+++");
+}
+
+TEST(Stages, OfTheNativeTierAreTheCopyAlone) {
+  EXPECT_EQ(stages_of(experiment_with({{"kind", "native"}, {"cpu_bytes", 60e9}})), "00000+");
+}
+
+}  // namespace
+}  // namespace kvsim
