@@ -60,12 +60,12 @@ std::vector<std::unique_ptr<RequestSink>> open_sinks(const RunArguments& argumen
                                                      const fs::path& folder) {
   std::vector<std::unique_ptr<RequestSink>> sinks;
   if (wants(arguments, "requests"))
-    sinks.push_back(
-        std::make_unique<RequestsCsv>((folder / "requests.csv").string(), simulation.tiers()));
+    sinks.push_back(std::make_unique<RequestsCsv>((folder / "requests.csv").string(),
+                                                  simulation.tiers(), simulation.fetch_stages()));
   if (wants(arguments, "result"))
     sinks.push_back(std::make_unique<ResultPb>((folder / "result.pb").string(),
                                                simulation.provenance(), simulation.tiers(),
-                                               simulation.resolved()));
+                                               simulation.resolved(), simulation.fetch_stages()));
   return sinks;
 }
 

@@ -252,6 +252,10 @@ const Json& Simulation::resolved() const { return state_->resolved; }
 const std::string& Simulation::name() const { return state_->config.name; }
 const RunProvenance& Simulation::provenance() const { return state_->provenance; }
 const std::vector<std::string>& Simulation::tiers() const { return state_->tiers; }
+std::vector<std::string> Simulation::fetch_stages() const {
+  if (!state_->machines) return {};
+  return {kStageNames.begin(), kStageNames.end()};
+}
 std::optional<std::int64_t> Simulation::total_requests() const { return state_->total_requests; }
 void Simulation::add_sink(RequestSink& sink) { state_->recorder.add_sink(sink); }
 void Simulation::set_watch(std::function<bool(std::int64_t)> watch) {

@@ -33,6 +33,8 @@ class Simulation {
   [[nodiscard]] const RunProvenance& provenance() const;
   // Names for RequestRecord::hit_tokens.
   [[nodiscard]] const std::vector<std::string>& tiers() const;
+  // Names for RequestRecord::fetch_stages; none without lower tiers.
+  [[nodiscard]] std::vector<std::string> fetch_stages() const;
 
   // How many requests will arrive, where that is known beforehand.
   [[nodiscard]] std::optional<std::int64_t> total_requests() const;

@@ -11,7 +11,7 @@ namespace kvsim {
 
 namespace {
 
-// One row, field by field. Far larger than the longest: 24 fields of at most 20 characters.
+// One row, field by field. Far larger than the longest: 30 fields of at most 20 characters.
 class Row {
  public:
   void whole(std::int64_t value) {
@@ -64,14 +64,18 @@ class Row {
 
 }  // namespace
 
-RequestsCsv::RequestsCsv(const std::string& path, const std::vector<std::string>& tiers)
-    : file_(path), tiers_(tiers.size()) {
+RequestsCsv::RequestsCsv(const std::string& path, const std::vector<std::string>& tiers,
+                         const std::vector<std::string>& stages)
+    : file_(path), tiers_(tiers.size()), stages_(stages.size()) {
   KV_CHECK(tiers_ <= RequestRecord().hit_tokens.size(), "{} tiers", tiers_);
+  KV_CHECK(stages_ <= RequestRecord().fetch_stages.size(), "{} stages", stages_);
   file_.write("id,session,turn,replica,outcome,preemptions,input_tokens,output_tokens");
   for (const std::string& tier : tiers) file_.write(",hit_tokens_" + tier);
   file_.write(
       ",intended_s,sent_s,first_token_s,ended_s,ttft_s,tpot_s,e2e_s,queue_s,lookup_s,fetch_s,"
-      "prefill_s,other_s\n");
+      "prefill_s,other_s");
+  for (const std::string& stage : stages) file_.write(",fetch_" + stage + "_s");
+  file_.write("\n");
 }
 
 void RequestsCsv::finished(const RequestRecord& record) {
@@ -103,6 +107,7 @@ void RequestsCsv::finished(const RequestRecord& record) {
   row.time(record.fetch);
   row.time(record.prefill);
   row.time(record.other);
+  for (std::size_t stage = 0; stage < stages_; ++stage) row.time(record.fetch_stages[stage]);
   file_.write(row.finish());
 }
 

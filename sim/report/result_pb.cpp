@@ -39,9 +39,11 @@ result::Outcome outcome_of(Outcome outcome) {
 }  // namespace
 
 ResultPb::ResultPb(const std::string& path, const RunProvenance& provenance,
-                   const std::vector<std::string>& tiers, const Json& config)
-    : file_(path), tiers_(tiers.size()) {
+                   const std::vector<std::string>& tiers, const Json& config,
+                   const std::vector<std::string>& stages)
+    : file_(path), tiers_(tiers.size()), stages_(stages.size()) {
   KV_CHECK(tiers_ <= RequestRecord().hit_tokens.size(), "{} tiers", tiers_);
+  KV_CHECK(stages_ <= RequestRecord().fetch_stages.size(), "{} stages", stages_);
   result::Item item;
   result::Header& header = *item.mutable_header();
   header.set_schema("kvsim.result/1");
@@ -53,6 +55,7 @@ ResultPb::ResultPb(const std::string& path, const RunProvenance& provenance,
     header.add_assumed_profiles(profile);
   for (const std::string& tier : tiers) header.add_tiers(tier);
   header.set_config_json(config.dump());
+  for (const std::string& stage : stages) header.add_fetch_stages(stage);
   write_item(file_, buffer_, item);
 }
 
@@ -77,6 +80,8 @@ void ResultPb::finished(const RequestRecord& record) {
   out.set_fetch_s(record.fetch.count());
   out.set_prefill_s(record.prefill.count());
   out.set_other_s(record.other.count());
+  for (std::size_t stage = 0; stage < stages_; ++stage)
+    out.add_fetch_stages_s(record.fetch_stages[stage].count());
   write_item(file_, buffer_, item);
 }
 

@@ -13,15 +13,17 @@ namespace kvsim {
 class ResultPb final : public RequestSink {
  public:
   // Of `provenance`, the trace digest is not known yet: it comes with the summary. `config` is the
-  // resolved experiment.
+  // resolved experiment; `stages` names RequestRecord::fetch_stages.
   ResultPb(const std::string& path, const RunProvenance& provenance,
-           const std::vector<std::string>& tiers, const Json& config);
+           const std::vector<std::string>& tiers, const Json& config,
+           const std::vector<std::string>& stages = {});
   void finished(const RequestRecord& record) override;
   void close(const Json& summary) override;
 
  private:
   OutputFile file_;
   std::size_t tiers_;
+  std::size_t stages_;
   std::string buffer_;
 };
 

@@ -88,6 +88,15 @@ TEST_F(RequestFiles, ARowHasEveryColumnWithNanoseconds) {
             "0.125000000,0.031250000\n");
 }
 
+TEST_F(RequestFiles, ARowEndsWithTheStagesOfItsFetch) {
+  RequestsCsv csv(file("requests.csv"), {}, {"client", "network"});
+  csv.finished(completed_record(3, 1.5, 0.25, 0.125, 9));
+  csv.close({});
+  const std::string text = content(file("requests.csv"));
+  EXPECT_NE(text.find(",other_s,fetch_client_s,fetch_network_s\n"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with(",0.031250000,0.031250000,0.000000000\n")) << text;
+}
+
 TEST_F(RequestFiles, WhatARequestDidNotReachIsEmpty) {
   RequestsCsv csv(file("requests.csv"), {});
   csv.finished(tokenless_record(0, 2, 0, Outcome::kRefused));
@@ -158,6 +167,16 @@ TEST_F(RequestFiles, AResultFileHasHeaderRequestsAndTrailer) {
   EXPECT_EQ(items[2].request().outcome(), result::TIMED_OUT);
   EXPECT_FALSE(items[2].request().has_first_token_s());
   EXPECT_EQ(items[3].trailer().summary_json(), R"({"schema":"kvsim.summary/1"})");
+}
+
+TEST_F(RequestFiles, AResultFileNamesTheStagesOfFetchesOnce) {
+  ResultPb out(file("result.pb"), {}, {"hbm"}, Json::object(), {"client", "network"});
+  out.finished(completed_record(3, 1.5, 0.25, 0.125, 9));
+  out.close(Json::object());
+  const std::vector<result::Item> items = read_items(content(file("result.pb")));
+  EXPECT_EQ(items[0].header().fetch_stages(1), "network");
+  ASSERT_EQ(items[1].request().fetch_stages_s_size(), 2);
+  EXPECT_EQ(items[1].request().fetch_stages_s(0), 0.03125);
 }
 
 TEST_F(RequestFiles, EqualRunsWriteEqualResultFiles) {
