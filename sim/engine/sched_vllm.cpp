@@ -255,6 +255,7 @@ class VllmScheduler final : public Scheduler {
     ++victim.record.preemptions;
     victim.last_token = now_;
     victim.lost = victim.computed;
+    victim.preempted = true;
     start_over(victim);
     waiting_.push_front(victim);
     preempted_ = true;

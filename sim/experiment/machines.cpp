@@ -167,7 +167,8 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
       if (config.place == "each-node" && j != i) continue;
       StoreGroup::Instance& instance = group->instances[j];
       route.shards.push_back(
-          {instance.store.get(), &wire_between(*machines_[i], *instance.machine)});
+          {instance.store.get(), &wire_between(*machines_[i], *instance.machine),
+           instance.machine->host.get()});
     }
   }
   groups_.push_back(std::move(group));

@@ -14,18 +14,13 @@
 #include <memory>
 #include <vector>
 
+#include "sim/kv/chunk_keys.hpp"
 #include "sim/kv/codec.hpp"
 #include "sim/kv/connector.hpp"
 #include "sim/kv/host_pool.hpp"
 #include "sim/store/store_client.hpp"
 
 namespace kvsim {
-
-// A chunk of KV, one rank's part of it.
-struct ChunkPart {
-  BlockHash key = 0;
-  Bytes bytes{0};
-};
 
 class LmcacheBackend {
  public:

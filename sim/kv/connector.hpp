@@ -33,6 +33,7 @@ struct KvSequence {
   std::vector<BlockId> blocks;    // in HBM, first token first
   std::int64_t prompt_tokens = 0;
   std::int64_t stored_blocks = 0;  // leading blocks that a connector has looked at for storing
+  bool preempted = false;          // has been, and starts over
   // For the record: time that the connector spent on this request, since the engine looked last.
   Seconds lookup_time{0};
   StageTimes fetched;

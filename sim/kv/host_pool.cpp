@@ -20,6 +20,13 @@ bool HostPool::reserve(Bytes bytes) {
   return true;
 }
 
+bool HostPool::reserve_free(Bytes bytes) {
+  const Bytes size = rounded(bytes);
+  if (size > capacity_ - used_) return false;
+  used_ += size;
+  return true;
+}
+
 void HostPool::drop_coldest() {
   const auto victim = eviction_->evict();
   KV_CHECK(victim.has_value(), "{} bytes evictable", evictable_.count());

@@ -21,6 +21,8 @@ class HostPool {
 
   // Takes room for a copy, evicting; false, with nothing taken, when too little can be evicted.
   [[nodiscard]] bool reserve(Bytes bytes);
+  // The same without evicting.
+  [[nodiscard]] bool reserve_free(Bytes bytes);
   void release(Bytes bytes);
   // Reserved bytes become the entry `key`, pinned once. Not present before.
   void keep(BlockHash key, Bytes bytes);
@@ -34,6 +36,7 @@ class HostPool {
 
   [[nodiscard]] Bytes capacity() const { return capacity_; }
   [[nodiscard]] Bytes used() const { return used_; }
+  [[nodiscard]] Bytes evictable() const { return evictable_; }
   [[nodiscard]] Bytes kept() const { return kept_; }  // ever
   [[nodiscard]] Bytes evicted() const { return evicted_; }
 

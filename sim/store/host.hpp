@@ -13,6 +13,7 @@
 #include "sim/des/shared_server.hpp"
 #include "sim/des/tasks.hpp"
 #include "sim/store/disk.hpp"
+#include "sim/store/host_services.hpp"
 
 namespace kvsim {
 
@@ -75,6 +76,7 @@ class Host {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const CpuOptions& cpu() const { return cpu_; }
   [[nodiscard]] Dram& dram() { return dram_; }
+  [[nodiscard]] HostServices& services() { return services_; }
   [[nodiscard]] Tasks& tasks() { return tasks_; }
   [[nodiscard]] std::vector<ResourceUse> resources() const;
 
@@ -90,6 +92,7 @@ class Host {
   SharedServer cores_;   // core-seconds
   SharedServer memory_;  // bytes read plus bytes written
   std::vector<NamedDisk> disks_;
+  HostServices services_;
 };
 
 }  // namespace kvsim

@@ -26,6 +26,7 @@ struct StoreRoute {
   struct Shard {
     Store* store = nullptr;
     Wire* wire = nullptr;
+    Host* host = nullptr;  // that the store runs on
   };
   std::vector<Shard> shards;
   [[nodiscard]] const Shard& of(StoreKey key) const { return shards[key % shards.size()]; }

@@ -98,7 +98,7 @@ struct Surroundings : StoreAccess {
       Store::Context context{.tasks = tasks, .host = host, .name = name};
       stores.push_back(Registry<Store>::instance().make(ConfigNode(plugin, "store"), context));
       wires.push_back(std::make_unique<Wire>(tasks, Wire::Options{}));
-      routes[name].shards.push_back({stores.back().get(), wires.back().get()});
+      routes[name].shards.push_back({stores.back().get(), wires.back().get(), &host});
     }
   }
   ~Surroundings() override { tasks.clear(); }
