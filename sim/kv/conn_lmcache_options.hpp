@@ -85,12 +85,14 @@ struct LmcacheOptions {
     out.workers = resp ? 8 : 4;
     // redis: measured: CPU time of a client process, redis-py 8.1 asyncio with hiredis,
     // Python 3.11, values of 32 to 128 MiB, four at a time, on a core that copies 7.6 GB/s: 0.34 to
-    // 0.50 GB/s received, 0.40 to 0.68 GB/s sent, 63 us a command. (The spec's guess is 1 to 2
-    // GB/s.) resp: 8 threads gave 5.2 to 5.9 GB/s of GETs of 1 to 4 MB and 143,000 EXISTS a second
+    // 0.50 GB/s received; 3.0 to 3.5 GB/s sent where a value leaves without asyncio's buffer copies
+    // (up to 1 MiB there; any size since Python 3.12, which keeps views of what it sends), 0.4 to
+    // 0.7 GB/s with them; 63 us a command. (The spec's guess is 1 to 2 GB/s both ways.)
+    //
+    // resp: 8 threads gave 5.2 to 5.9 GB/s of GETs of 1 to 4 MB and 143,000 EXISTS a second
     // (spec/lmcache.md section 5).
-    out.client = resp
-                     ? ClientOptions{8, true, Seconds(20e-6), Bandwidth(1e9), Bandwidth(1e9)}
-                     : ClientOptions{1, false, Seconds(63e-6), Bandwidth(0.45e9), Bandwidth(0.6e9)};
+    out.client = resp ? ClientOptions{8, true, Seconds(20e-6), Bandwidth(1e9), Bandwidth(1e9)}
+                      : ClientOptions{1, false, Seconds(63e-6), Bandwidth(0.45e9), Bandwidth(3e9)};
     if (client_costs) out.client = *client_costs;
     return out;
   }

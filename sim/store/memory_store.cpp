@@ -25,7 +25,8 @@ MemoryStore::MemoryStore(const Options& options, const Context& context)
       options_(options),
       server_(context.host, options.resp, context.free_server),
       keys_(options.policy, options.samples, stream(context.seed, "store/" + context.name)),
-      main_(context.tasks, context.name + ".main", "cpu", 1),
+      loop_(context.tasks, context.name + ".main", "server", 1),
+      main_(context.tasks, context.name + ".main", "server", 1),
       io_(context.tasks, context.name + ".io", "cpu",
           static_cast<std::int32_t>(std::max<std::int64_t>(1, options.io_threads - 1))) {}
 
@@ -41,14 +42,13 @@ Task MemoryStore::run(Command& command) {
 Task MemoryStore::on_one_thread(Command& command) {
   const Seconds began = tasks().now();
   const std::int64_t life = this->life();
-  const Hold main = co_await main_.acquire();
-  if (life != this->life()) co_return;
-  co_await server_.handle();
-  if (command.verb == Verb::kPut) co_await server_.take_in(readable(command.bytes));
+  Seconds work = server_.handle_time();
+  if (command.verb == Verb::kPut) work += server_.time_in(readable(command.bytes));
+  co_await loop_.use(work.count(), 1);
   if (life != this->life()) co_return;
   execute(command);
   if (command.answer == Answer::kFound && command.verb == Verb::kGet)
-    co_await server_.send_out(command.bytes);
+    co_await loop_.use(server_.time_out(command.bytes).count(), 1);
   command.times[Stage::kServer] += tasks().now() - began;
 }
 
@@ -130,7 +130,7 @@ StoreUse MemoryStore::use() const {
 }
 
 std::vector<ResourceUse> MemoryStore::resources() const {
-  std::vector<ResourceUse> out = {main_.use()};
+  std::vector<ResourceUse> out = {options_.io_threads == 1 ? loop_.use_so_far() : main_.use()};
   if (options_.io_threads > 1) out.push_back(io_.use());
   return out;
 }

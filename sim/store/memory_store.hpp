@@ -8,6 +8,7 @@
 // larger than maxmemory is refused at once; the real one evicts all keys first.
 #pragma once
 
+#include "sim/des/shared_server.hpp"
 #include "sim/des/waiting.hpp"
 #include "sim/store/resp_server.hpp"
 #include "sim/store/sampled_keys.hpp"
@@ -77,7 +78,8 @@ class MemoryStore : public StoreBase {
   Options options_;
   RespServer server_;
   SampledKeys keys_;
-  Threads main_;
+  SharedServer loop_;  // the one thread, which serves in turns
+  Threads main_;       // where other threads do the sockets
   Threads io_;
 };
 

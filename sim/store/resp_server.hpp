@@ -6,8 +6,7 @@
 // calibration/io.csv (one Redis moves 1.7 to 2.0 GB/s of 32 MiB values on loopback: LMCache 1238).
 // The few copies counted would be faster than that at the rate of a core's memcpy: what TCP and the
 // page faults of fresh buffers cost beside its own copy is `tcp_copies`, in copies' worth of time.
-// Left out: an event loop serves large values in pieces and in turns; here one after another, at
-// the same total rate. Reading while bytes still arrive.
+// Left out: reading while bytes still arrive.
 #pragma once
 
 #include "sim/base/fields.hpp"
@@ -54,11 +53,19 @@ class RespServer {
 
   [[nodiscard]] const RespOptions& options() const { return options_; }
   [[nodiscard]] bool free() const { return free_; }
+  // The same as a thread's time: of an event loop that serves what is ready in turns, a piece of a
+  // large value at a time, so that small commands do not wait for large ones to end.
+  [[nodiscard]] Seconds handle_time() const { return free_ ? Seconds(0) : options_.command; }
+  [[nodiscard]] Seconds time_in(Bytes value) const { return time(value, options_.copies_in); }
+  [[nodiscard]] Seconds time_out(Bytes value) const { return time(value, options_.copies_out); }
   // What a found GET takes of a thread, alone.
   [[nodiscard]] Seconds get_time(Bytes value) const;
 
  private:
   [[nodiscard]] Task copy(Bytes value, double copies);
+  [[nodiscard]] Seconds time(Bytes value, double copies) const {
+    return free_ ? Seconds(0) : host_.copy_time(value, copies + tcp());
+  }
   [[nodiscard]] double tcp() const { return options_.tcp_copies; }
 
   Host& host_;
