@@ -341,14 +341,16 @@ class VllmScheduler final : public Scheduler {
           sequence.record.hit_tokens[tier + 1] += external.by_tier[tier];
       allocate(sequence, blocks_for(start) - hit_blocks);
       sequence.load_to = start;
-      if (!waits) plan.loads.push_back(&sequence);
+      if (waits) {
+        sequence.state = Sequence::State::kLoading;
+        sequence.load_began = now_;
+      } else {
+        plan.loads.push_back(&sequence);
+      }
+      // It may end at once, when a tier has failed since it was asked.
       connector_->load(sequence, hit, start, decodes_.step());
     }
-    if (waits) {
-      sequence.state = Sequence::State::kLoading;
-      sequence.load_began = now_;
-      return kSkip;
-    }
+    if (waits) return kSkip;
     waiting_.remove(sequence);
     sequence.order = next_order_++;
     running_.push_back(&sequence);
@@ -471,6 +473,7 @@ class VllmScheduler final : public Scheduler {
   }
 
   void allocate(Sequence& sequence, std::int64_t blocks) {
+    if (blocks <= 0) return;  // a load that fell short has left it more than it computes now
     const auto first = sequence.blocks.size();
     pool_.allocate(blocks, sequence.blocks);
     if (connector_ != nullptr)

@@ -54,12 +54,19 @@ class HostCache {
   // A ready chunk is read, possibly by several requests at once; until the last ends it stays.
   void begin_load(BlockHash chunk);
   void end_load(BlockHash chunk);
+  // The same for a copy to another tier, which keeps nobody from loading it.
+  void begin_read(BlockHash chunk);
+  void end_read(BlockHash chunk);
 
   [[nodiscard]] std::int64_t capacity() const { return options_.capacity; }
   // Chunks that take room, pending ones too.
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(chunks_.size()); }
-  // Whether the chunk takes room, without counting as a lookup.
+  // Whether the chunk takes room, and whether it could be loaded, without counting as a lookup.
   [[nodiscard]] bool contains(BlockHash chunk) const { return chunks_.find(chunk) != nullptr; }
+  [[nodiscard]] bool ready(BlockHash chunk) const {
+    const Chunk* found = chunks_.find(chunk);
+    return found != nullptr && found->ready;
+  }
 
   [[nodiscard]] std::int64_t lookups() const { return lookups_; }
   // Lookups that found the chunk, pending or ready.
@@ -77,7 +84,9 @@ class HostCache {
  private:
   struct Chunk {
     std::int32_t loads = 0;
+    std::int32_t reads = 0;
     bool ready = false;
+    [[nodiscard]] bool pinned() const { return loads + reads > 0; }
   };
 
   Lookup look(BlockHash chunk);

@@ -35,7 +35,18 @@ Small small(const std::string& kind, std::int64_t dram, bool store) {
   if (kind == "native") {
     options["cpu_bytes"] = dram;
     nothing["cpu_bytes"] = 0;
-    return {false, false, options, nothing};
+    if (store) options["secondary"] = {{{"store", "kv"}, {"timeout_s", 1}}};
+    if (store) options["cpu_bytes"] = std::min(dram, 350 * kMega);
+    return {true, false, options, nothing};
+  }
+  if (kind == "kvbm") {
+    options["cpu_bytes"] = dram;
+    options["disk"] = "ssd";
+    options["disk_bytes"] = 20'000 * kMega;
+    options["disk_filter"] = store;
+    if (store) options["remote"] = "kv";
+    nothing["cpu_bytes"] = 0;
+    return {true, false, options, nothing};
   }
   if (kind == "lmcache") {
     options["chunk_tokens"] = 64;
@@ -45,6 +56,20 @@ Small small(const std::string& kind, std::int64_t dram, bool store) {
     nothing["max_local_cpu_bytes"] = 1;
     nothing["lookup_rpc_s"] = 0;
     return {true, false, options, nothing};
+  }
+  if (kind == "lmcache-mp") {
+    options["chunk_tokens"] = 64;
+    options["l1_bytes"] = store ? std::min(dram, 500 * kMega) : dram;
+    if (store) options["l2"] = {{{"store", "kv"}, {"lookup_timeout_s", 0.5}, {"timeout_s", 1}}};
+    nothing["l1_bytes"] = 0;
+    return {true, false, options, nothing};
+  }
+  if (kind == "gateway") {
+    options["chunk_tokens"] = 64;
+    options["store"] = "kv";
+    options["staging_bytes"] = dram;
+    options["timeout_s"] = 1;
+    return {true, true, options, nullptr};
   }
   ADD_FAILURE() << "no small configuration for the connector " << kind;
   return {false, false, options, nullptr};
@@ -111,7 +136,7 @@ class EveryConnector : public testing::TestWithParam<Case> {
     experiment["stores"] = {small_store(GetParam().store, store_bytes)};
     if (!outages.is_null()) experiment["stores"][0]["outages"] = outages;
   }
-  // Nine small random worlds with this connector: memory for two or three requests, so that
+  // Small random worlds with this connector: memory for two or three requests, so that
   // preemption happens beside loads, and clients that give up.
   static Json world(std::uint64_t seed) {
     Json out = random_experiment(seed);
@@ -123,7 +148,7 @@ class EveryConnector : public testing::TestWithParam<Case> {
     if (seed % 3 == 0) out["load"]["client_timeout_s"] = 0.4;
     return out;
   }
-  static constexpr std::uint64_t kWorlds = 9;
+  static constexpr std::uint64_t kWorlds = 6;
 };
 
 // Prompts of 512-token pieces by number, one request each 20 s, on one engine with memory for 2,544

@@ -111,19 +111,35 @@ Json lmcache(const World& world) {
   return out;
 }
 
+Json kvbm(const World& world) {
+  Rng& rng = world.rng;
+  Json out = {{"kind", "kvbm"},
+              {"cpu_bytes", world.block_bytes * (1 + below(rng, 300))},
+              {"eviction", pick<const char*>(rng, {"lru", "lfu", "fifo", "arc"})},
+              {"disk_filter", flip(rng)},
+              {"filter_period_s", pick<double>(rng, {0.5, 600})},
+              {"gpu_direct", flip(rng)},
+              {"transfers", pick<std::int64_t>(rng, {1, 4})},
+              {"transfer_blocks", pick<std::int64_t>(rng, {1, 16})}};
+  if (flip(rng)) out["disk"] = "ssd";
+  if (out.contains("disk")) out["disk_bytes"] = world.block_bytes * (1 + below(rng, 1000));
+  if (flip(rng)) out["remote"] = "kv";
+  return out;
+}
+
 }  // namespace
 
 void add_random_tiers(Json& experiment, Rng& rng) {
   Json& pool = experiment["pools"][0];
   const std::int64_t block_tokens = pool["engine"]["block_size"].get<std::int64_t>();
   const World world{rng, block_tokens, 131072 * block_tokens};
-  const std::uint64_t kind = rng.below(5);
+  const std::uint64_t kind = rng.below(6);
   if (kind == 0) return;
   if (kind == 1) {
     pool["connector"] = native(world);
     return;
   }
-  pool["connector"] = lmcache(world);
+  pool["connector"] = kind == 2 ? kvbm(world) : lmcache(world);
   experiment["nodes"] = {node("node", pick<std::int64_t>(rng, {1, 8})), node("server", 1)};
   experiment["stores"] = {store(world, "kv"), store(world, "files")};
   experiment["stores"][1]["place"] = "each-node";

@@ -186,7 +186,8 @@ std::string times_that_do_not_add_up(const WorldResult& result) {
       complaints += fmt::format("request {}: parts {} of {}\n", r.id, parts.count(),
                                 (r.first_token - r.sent).count());
     for (const Seconds part : {r.queue, r.lookup, r.fetch, r.prefill, r.other})
-      if (part < Seconds(-1e-12)) complaints += fmt::format("request {}: a part < 0\n", r.id);
+      if (part < Seconds(-1e-12))
+        complaints += fmt::format("request {}: a part < 0: {}\n", r.id, part.count());
   }
   return complaints;
 }

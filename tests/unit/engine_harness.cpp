@@ -15,6 +15,7 @@
 #include "sim/store/store_client.hpp"
 #include "sim/workload/content_stream.hpp"
 #include "tests/child.hpp"
+#include "tests/store_world.hpp"
 
 namespace kvsim {
 
@@ -94,6 +95,8 @@ struct HostLink {
 struct Surroundings : StoreAccess {
   Surroundings(World& world, const Offload& offload)
       : tasks(world), host(tasks, "host", CpuOptions{}, Bytes(0)), link(world, offload) {
+    host.add_disk("ssd", std::make_unique<PlainDisk>(tasks, Seconds(0), Bandwidth(offload.disk),
+                                                     Bytes(1'000'000'000)));
     for (const auto& [name, plugin] : offload.stores.items()) {
       Store::Context context{.tasks = tasks, .host = host, .name = name};
       stores.push_back(Registry<Store>::instance().make(ConfigNode(plugin, "store"), context));

@@ -44,6 +44,7 @@ struct Offload {
   double descriptor = 0;  // seconds a block
   std::int64_t block_bytes = 1'000'000;
   Json stores = Json::object();  // store plug-ins by name
+  double disk = 5e6;             // bytes per second of the disk called "ssd"
 };
 
 struct Script {
