@@ -1,4 +1,4 @@
-// kvsim run EXPERIMENT.json [--set /path=value]... [-o DIR] [--outputs LIST]
+// kvsim run EXPERIMENT.json [--set /path=value]... [-o DIR] [--outputs LIST] [--what-if]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
 #include "sim/cli/terminal_progress.hpp"
+#include "sim/cli/what_if.hpp"
 #include "sim/experiment/simulation.hpp"
 #include "sim/report/output_file.hpp"
 #include "sim/report/requests_csv.hpp"
@@ -30,6 +31,7 @@ struct RunArguments {
   std::string folder;
   std::vector<std::string> outputs = {"summary", "requests"};
   bool quiet = false;
+  bool what_if = false;
 };
 
 std::atomic<int> interrupted{0};  // the signal
@@ -69,6 +71,14 @@ std::vector<std::unique_ptr<RequestSink>> open_sinks(const RunArguments& argumen
   return sinks;
 }
 
+// Beside the results; a run that was cut off is compared with nothing.
+void explore_what_ifs(const RunArguments& arguments, const Simulation& simulation,
+                      const fs::path& folder, Json& summary) {
+  if (!arguments.what_if || summary.contains("incomplete")) return;
+  const WhatIfRuns runs{arguments.file, arguments.overrides, folder / "what-if", arguments.quiet};
+  add_what_if(run_what_ifs(runs, what_ifs(simulation.resolved(), summary), summary), summary);
+}
+
 void run_command(const RunArguments& arguments) {
   check_outputs(arguments.outputs);
   const Json json = load_experiment(arguments.file, arguments.overrides);
@@ -91,8 +101,9 @@ void run_command(const RunArguments& arguments) {
   const auto began = std::chrono::steady_clock::now();
   simulation.run();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
-  const Json summary = simulation.summary();
+  Json summary = simulation.summary();
   progress.finish(summary["requests"]["arrived"].get<std::int64_t>());
+  explore_what_ifs(arguments, simulation, folder, summary);
 
   for (const auto& sink : sinks) sink->close(summary);
   if (summary_file) {
@@ -119,6 +130,8 @@ void add_run_command(CLI::App& app) {
   command->add_option("-o,--output", arguments->folder, "Folder for results; results/<name>.");
   command->add_option("--outputs", arguments->outputs, "What to write: summary, requests, result.")
       ->delimiter(',');
+  command->add_flag("--what-if", arguments->what_if,
+                    "Run it again with each kind of resource free: what limits it.");
   command->add_flag("-q,--quiet", arguments->quiet, "No progress and no table.");
   command->callback([arguments] { run_command(*arguments); });
 }

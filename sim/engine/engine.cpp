@@ -97,7 +97,9 @@ void Engine::on_changed() {
   if (!scheduler_->resume(plans_[planned_], world_.now())) return;
   paused_ = false;
   if (!plans_[planned_].empty()) ++planned_;
-  if (phase_ == Phase::kIdle) pass_boundary(world_.now());
+  if (phase_ != Phase::kIdle) return;
+  waits_.lookups += world_.now() - pause_began_;
+  pass_boundary(world_.now());
 }
 
 void Engine::receive(Message message) {
@@ -121,12 +123,14 @@ void Engine::wake(Seconds now) {
     computed_at_ = now;
     phase_ = Phase::kEnding;
     const auto resume = [this] {
+      waits_.stores += world_.now() - computed_at_;
       finish_step(world_.now());
       if (!paused_) take_in(world_.now(), false);
       pass_boundary(world_.now());
     };
     if (connector_ != nullptr && connector_->hold_end(steps_, resume)) return;
     finish_step(now);
+    pause_began_ = now;
   }
   if (paused_) return;
   take_in(now, false);
@@ -139,6 +143,7 @@ void Engine::pass_boundary(Seconds now) {
     take_in(now, true);
     plan_more(now);
   }
+  pause_began_ = now;
   if (planned_ > 0) {
     begin_step(now);
   } else if (connector_ != nullptr) {
@@ -162,12 +167,27 @@ void Engine::begin_step(Seconds now) {
     ends_.clear();
     passed_ = 0;
     const auto resume = [this] {
-      for (Sequence* sequence : plans_[0].loads) note_fetch(*sequence, world_.now() - hold_began_);
+      end_hold();
       sleep_through(world_.now());
     };
     if (connector_->hold_begin(steps_, resume)) return;
   }
   sleep_through(now);
+}
+
+void Engine::end_hold() {
+  const Seconds held = world_.now() - hold_began_;
+  StageTimes stages;
+  for (Sequence* sequence : plans_[0].loads) {
+    stages.add(sequence->fetched);
+    note_fetch(*sequence, held);
+  }
+  if (plans_[0].loads.empty()) {
+    waits_.stores += held;
+  } else {
+    waits_.loads += held;
+    waits_.load_stages.add(stages.split_over(held));
+  }
 }
 
 void Engine::sleep_through(Seconds now) {

@@ -30,6 +30,14 @@ struct EngineGauges {
   double kv_usage = 0;  // 0..1; cached but unreferenced blocks count as free
 };
 
+// Time in which an engine had a step to do and could not, over the whole run.
+struct StepWaits {
+  Seconds loads{0};        // that are part of a step about to begin
+  StageTimes load_stages;  // the same by stage
+  Seconds stores{0};       // part of a step that has computed, or about to be overwritten
+  Seconds lookups{0};      // the scheduler waits for a tier's answer, nothing computes
+};
+
 // Hears of results. Calls come in simulated order, at `now` = the boundary of the step.
 class EngineListener {
  public:
@@ -87,6 +95,7 @@ class Engine {
 
   [[nodiscard]] std::int64_t block_tokens() const { return options_.limits.block_tokens; }
   [[nodiscard]] Seconds busy() const { return busy_; }
+  [[nodiscard]] const StepWaits& waits() const { return waits_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
   [[nodiscard]] std::int64_t computed_tokens() const { return computed_tokens_; }
   // Tokens whose KV was computed again for the same request after a preemption.
@@ -120,6 +129,8 @@ class Engine {
   void begin_step(Seconds now);
   void sleep_through(Seconds now);
   void note_fetch(Sequence& sequence, Seconds elapsed);
+  // The step that was held up may begin.
+  void end_hold();
   // Of what was promised, only the first `tokens` came.
   void count_miss(Sequence& sequence, std::int64_t tokens);
   // Passes the boundaries of the current run that lie strictly before `until`.
@@ -154,10 +165,12 @@ class Engine {
   Seconds step_began_{0};
   Seconds hold_began_{0};
   Seconds computed_at_{0};  // end of the step whose results are held back
+  Seconds pause_began_{0};  // nothing computes and the plan waits for the connector
   Seconds last_tokens_{0};  // of the step before, which may have ended before step_began_
   StepShape current_;       // shape of the step after boundary passed_ - 1
 
   Seconds busy_{0};
+  StepWaits waits_;
   std::int64_t steps_ = 0;
   std::int64_t computed_tokens_ = 0;
 };

@@ -214,6 +214,7 @@ struct ExperimentConfig {
   std::int64_t seed = 1;
   bool deterministic = false;
   std::vector<std::string> assume_free;
+  std::vector<std::string> warnings;
 
   template <class F>
   void fields(F& f) {
@@ -235,6 +236,7 @@ struct ExperimentConfig {
     f.optional("assume_free", assume_free,
                "What-if: kinds of resources that cost no time, of client, server, disk, network, "
                "memory, pcie.");
+    f.optional("warnings", warnings, "For readers of the results: the summary repeats them.");
   }
 };
 

@@ -163,6 +163,7 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
   }
   for (std::size_t i = 0; i < accesses_.size(); ++i) {
     StoreRoute& route = accesses_[i]->routes[config.name];
+    route.free_client = is_free("client");
     for (std::size_t j = 0; j < group->instances.size(); ++j) {
       if (config.place == "each-node" && j != i) continue;
       StoreGroup::Instance& instance = group->instances[j];

@@ -71,6 +71,24 @@ void add_connector(const Connector& connector, RunFacts& out) {
   }
 }
 
+void add_waits(const Engine& engine, StepWaitFacts& out) {
+  const StepWaits& waits = engine.waits();
+  out.loads += waits.loads;
+  for (std::size_t i = 0; i < kStages; ++i) out.load_stages[i] += waits.load_stages.seconds[i];
+  out.stores += waits.stores;
+  out.lookups += waits.lookups;
+}
+
+// For the list of resources: time in which an engine could not do the step it had to do.
+ResourceUse stalls_of(const Engine& engine, std::size_t number) {
+  const StepWaits& waits = engine.waits();
+  ResourceUse out;
+  out.name = "engine-" + std::to_string(number) + ".waits";
+  out.kind = "stall";
+  out.busy = waits.loads + waits.stores + waits.lookups;
+  return out;
+}
+
 std::vector<ResourceFacts> resources_of(const FinishedRun& run) {
   std::vector<ResourceUse> uses = run.frontend.resources();
   const auto add = [&uses](std::vector<ResourceUse> more) {
@@ -79,6 +97,9 @@ std::vector<ResourceFacts> resources_of(const FinishedRun& run) {
   if (run.links != nullptr) add(run.links->resources());
   for (const auto& engine : run.frontend.engines())
     if (engine->connector() != nullptr) add(engine->connector()->resources());
+  for (std::size_t i = 0; i < run.frontend.engines().size(); ++i)
+    if (const Engine& engine = *run.frontend.engines()[i]; engine.connector() != nullptr)
+      add({stalls_of(engine, i)});
   if (run.machines != nullptr) add(run.machines->resources());
   std::vector<ResourceFacts> out;
   for (const ResourceUse& use : uses) {
@@ -127,6 +148,7 @@ CostInputs cost_of(const FinishedRun& run) {
 RunFacts gather_facts(const FinishedRun& run) {
   RunFacts out;
   out.name = run.config.name;
+  out.warnings = run.config.warnings;
   out.gpus = run.pool.config.replicas * run.pool.config.tensor_parallel;
   out.tiers.resize(run.tiers.size());
   for (std::size_t i = 0; i < run.tiers.size(); ++i) out.tiers[i].name = run.tiers[i];
@@ -134,6 +156,7 @@ RunFacts gather_facts(const FinishedRun& run) {
   for (const auto& engine : run.frontend.engines()) {
     out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
     out.recomputed += Tokens(engine->recomputed_tokens());
+    add_waits(*engine, out.waits);
     if (engine->connector() != nullptr) add_connector(*engine->connector(), out);
   }
   if (run.machines != nullptr) add_machines(*run.machines, run.ended, out);

@@ -179,7 +179,7 @@ Task LmcacheBackend::get_value(Rank& rank, std::shared_ptr<Get> get) {
 Task LmcacheBackend::allocate(Rank& rank, std::shared_ptr<Get> get) {
   while (!get->cancelled && !pool_.reserve(get->chunk.bytes))
     // It sleeps inside the event loop: nothing else of this process moves.
-    co_await rank.client->work(kAllocationRetry, get->times);
+    co_await rank.client->pause(kAllocationRetry, get->times);
   get->holds_memory = !get->cancelled;
 }
 

@@ -1,6 +1,7 @@
 // What whoever assembled and ran an experiment knows about it, and the recorder does not.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -64,11 +65,20 @@ struct ResourceFacts {
   Seconds busy{0};
 };
 
+// Time that engines had a step to do and could not, over the whole run, summed over engines.
+struct StepWaitFacts {
+  Seconds loads{0};                      // KV that is part of the step
+  std::array<Seconds, 6> load_stages{};  // the same by stage: index into RunFacts::fetch_stages
+  Seconds stores{0};
+  Seconds lookups{0};
+};
+
 struct RunFacts {
   std::string name;  // of the experiment
   RunProvenance provenance;
   std::vector<TierFacts> tiers;
   std::vector<std::string> fetch_stages;  // names for RequestRecord::fetch_stages
+  StepWaitFacts waits;
   std::vector<StoreFacts> stores;
   std::vector<DiskFacts> disks;
   std::vector<ResourceFacts> resources;

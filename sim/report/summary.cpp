@@ -1,11 +1,10 @@
 #include "sim/report/summary.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
 #include "sim/base/check.hpp"
+#include "sim/report/bottleneck.hpp"
 
 namespace kvsim {
 
@@ -202,23 +201,6 @@ Json resources(const std::vector<ResourceFacts>& list) {
   return out;
 }
 
-// The busiest resource; the first of equally busy ones.
-Json bottleneck(const std::vector<ResourceFacts>& list) {
-  Json out = {
-      {"resource", nullptr}, {"utilisation", nullptr}, {"reason", nullptr}, {"share", nullptr}};
-  const auto busiest = std::max_element(list.begin(), list.end(), [](const auto& a, const auto& b) {
-    return a.utilisation < b.utilisation;
-  });
-  if (busiest == list.end()) return out;
-  constexpr double kSaturated = 0.9;
-  out["resource"] = busiest->name;
-  out["utilisation"] = busiest->utilisation;
-  out["reason"] = fmt::format("the busiest resource ({}), busy {:.1f} % of the run{}",
-                              busiest->kind, 100 * busiest->utilisation,
-                              busiest->utilisation < kSaturated ? "; nothing is saturated" : "");
-  return out;
-}
-
 Json cost(const RunFacts& facts, const MeasuredTotals& measured, double length_s) {
   if (!facts.cost) return nullptr;
   const HourlyCost hourly = hourly_cost(*facts.cost);
@@ -273,12 +255,13 @@ Json summarise(const Recorder& recorder, const RunFacts& facts) {
   add_latencies(recorder, out);
   out["cache"] = cache(measured, facts);
   out["ttft_breakdown_s"] = breakdown(measured, facts);
+  if (!facts.fetch_stages.empty()) out["step_waits_s"] = step_waits_json(facts);
   if (const Json troubles = tier_troubles(facts.tiers); !troubles.empty())
     out["tier_troubles"] = troubles;
   if (!facts.stores.empty()) out["stores"] = stores(facts.stores);
   if (!facts.disks.empty()) out["disks"] = disks(facts.disks);
   out["resources"] = resources(facts.resources);
-  out["bottleneck"] = bottleneck(facts.resources);
+  out["bottleneck"] = find_bottleneck(facts, out["ttft_breakdown_s"]);
   out["cost"] = cost(facts, measured, length.count());
   out["slo"] = slo(recorder, length.count());
   out["provenance"] = provenance(facts.provenance);

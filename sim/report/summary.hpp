@@ -11,7 +11,10 @@
 //     from sending; latency_with_timeouts_s: with those whose client gave up;
 //     latency_intended_s: from the intended arrival
 //   percentiles {method, relative_error {<latency key>: {<metric>: bound}}}
-//   cache, ttft_breakdown_s, resources, bottleneck, cost, slo, provenance
+//   cache, ttft_breakdown_s, resources, bottleneck (bottleneck.hpp), cost, slo, provenance
+//   step_waits_s {loads, load_stages {...}, stores, lookups}: of all engines, with lower tiers only
+//   what_if [{free, throughput_gain, ttft_gain, tokens_per_user_gain}]: with --what-if
+//   (what_if.hpp)
 //
 // `requests` covers the whole run; throughput, latencies, hits and slo cover the measured requests;
 // resources and evictions the whole run. What cannot be said is null.

@@ -77,6 +77,27 @@ std::string breakdown_line(const Json& parts) {
   return out.empty() ? "-" : out;
 }
 
+// "+12.3 %"; what is lost has a minus.
+std::string gain(const Json& gains, const char* key) {
+  const Json value = gains.value(key, Json());
+  return value.is_number() ? fmt::format("{:+.1f} %", 100 * value.get<double>()) : "-";
+}
+
+std::string what_if_lines(const Json& list) {
+  std::string out = fmt::format("  {:<17}{:>12}{:>12}{:>16}\n", "what if free", "throughput",
+                                "less ttft", "tokens/s/user");
+  for (const Json& gains : list) {
+    out += fmt::format("    {:<15}", gains["free"].get<std::string>());
+    if (gains.contains("error")) {
+      out += "failed: " + gains["error"].get<std::string>() + "\n";
+      continue;
+    }
+    out += fmt::format("{:>12}{:>12}{:>16}\n", gain(gains, "throughput_gain"),
+                       gain(gains, "ttft_gain"), gain(gains, "tokens_per_user_gain"));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string human_seconds(const Json& seconds) {
@@ -120,6 +141,7 @@ std::string summary_table(const Json& summary) {
                 fmt::format("{}: {}", summary["bottleneck"]["resource"].get<std::string>(),
                             summary["bottleneck"]["reason"].get<std::string>()));
   }
+  if (summary.contains("what_if")) out += what_if_lines(summary["what_if"]);
   if (summary["slo"]["attainment"].is_number()) {
     out += line("slo",
                 fmt::format("{} kept it, {} good requests/s", percent(summary["slo"]["attainment"]),

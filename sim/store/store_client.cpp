@@ -35,9 +35,15 @@ StoreClient::StoreClient(Tasks& tasks, Host& host, const StoreRoute& route, std:
       options_(options),
       threads_(tasks, name, "client", static_cast<std::int32_t>(options.threads)),
       loop_(tasks, name, "client", static_cast<double>(options.threads)),
-      first_connection_(first_connection) {}
+      first_connection_(first_connection) {
+  if (!route.free_client) return;
+  options_.blocking = false;  // nobody waits for a thread
+  options_.command = Seconds(0);
+  options_.receive = options_.send = Bandwidth(0);
+}
 
 Task StoreClient::spend(Seconds cpu, Seconds& total) {
+  if (route_.free_client) co_return;
   const Stopwatch watch(tasks_, total);
   if (options_.blocking) {
     co_await host_.compute(cpu);
@@ -52,6 +58,15 @@ Task StoreClient::work(Seconds cpu, StageTimes& times) {
   if (options_.blocking) thread = co_await threads_.acquire();
   times[Stage::kClient] += tasks_.now() - entered;
   co_await spend(cpu, times[Stage::kClient]);
+}
+
+Task StoreClient::pause(Seconds time, StageTimes& times) {
+  if (!route_.free_client) {
+    co_await work(time, times);
+    co_return;
+  }
+  const Stopwatch watch(tasks_, times[Stage::kClient]);
+  co_await tasks_.sleep(time);
 }
 
 ResourceUse StoreClient::use() const {

@@ -29,6 +29,7 @@ struct StoreRoute {
     Host* host = nullptr;  // that the store runs on
   };
   std::vector<Shard> shards;
+  bool free_client = false;  // what-if: clients of it spend no time and have threads enough
   [[nodiscard]] const Shard& of(StoreKey key) const { return shards[key % shards.size()]; }
 };
 
@@ -69,6 +70,8 @@ class StoreClient {
   [[nodiscard]] Seconds estimate_get(Bytes bytes) const;
   // Work of the client's own threads: decoding, copying into place.
   [[nodiscard]] Task work(Seconds cpu, StageTimes& times);
+  // They sleep: costs time also where work is free.
+  [[nodiscard]] Task pause(Seconds time, StageTimes& times);
   [[nodiscard]] ResourceUse use() const;
 
  private:

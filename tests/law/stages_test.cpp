@@ -68,5 +68,34 @@ TEST(Stages, OfTheNativeTierAreTheCopyAlone) {
   EXPECT_EQ(stages_of(experiment_with({{"kind", "native"}, {"cpu_bytes", 60e9}})), "00000+");
 }
 
+Json summary_of(const Json& experiment) { return Json::parse(summary_of_child(experiment)); }
+
+TEST(Stages, StepsThatWaitForLoadsSayForWhat) {
+  const Json summary = summary_of(experiment_with(lmcache()));
+  const Json& waits = summary["step_waits_s"];
+  double stages = 0;
+  for (const Json& seconds : waits["load_stages"]) stages += seconds.get<double>();
+  const double loads = waits["loads"].get<double>();
+  EXPECT_NEAR(stages, loads, 1e-9);
+  double busy = waits["stores"].get<double>() + waits["lookups"].get<double>() + loads;
+  for (const Json& resource : summary["resources"])
+    if (resource["kind"] == "gpu") busy += resource["busy_s"].get<double>();
+  EXPECT_LE(busy, summary["simulated_s"].get<double>());
+  EXPECT_GT(busy, 0.9 * summary["simulated_s"].get<double>());  // a closed loop: little else
+}
+
+TEST(Stages, AFreeClientTakesNoTime) {
+  Json experiment = experiment_with(lmcache());
+  experiment["assume_free"] = {"client"};
+  const Json summary = summary_of(experiment);
+  EXPECT_EQ(summary["requests"]["completed"], 120);
+  for (const Json& resource : summary["resources"]) {
+    if (resource["kind"] != "client") continue;
+    EXPECT_EQ(resource["busy_s"], 0.0) << resource;
+  }
+  const Json fetch = summary["ttft_breakdown_s"]["fetch"];
+  EXPECT_LT(fetch["client"].get<double>(), fetch["server"].get<double>());
+}
+
 }  // namespace
 }  // namespace kvsim
