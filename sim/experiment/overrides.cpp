@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "sim/experiment/real_configurations.hpp"
 #include "sim/experiment/simulation.hpp"
 
 namespace kvsim {
@@ -12,8 +13,9 @@ namespace {
 // Values that name files are relative to the working directory on the command line, and to the
 // configuration's folder inside it: made absolute here. A profile may be a name or a .json file.
 bool names_a_file(const std::string& pointer, const std::string& value) {
-  for (const char* key : {"/path", "/file"})
+  for (const char* key : {"/path", "/file", "/kvrocks_conf", "/redis_conf", "/lmcache_yaml"})
     if (pointer.ends_with(key)) return true;
+  if (pointer.ends_with("/vllm_args")) return std::filesystem::is_regular_file(value);
   for (const char* key : {"/llm", "/gpu", "/prices"})
     if (pointer.ends_with(key)) return value.ends_with(".json");
   return false;
@@ -57,7 +59,7 @@ void apply(Json& json, const std::string& override_text) {
 Json load_experiment(const std::string& file, const std::vector<std::string>& overrides) {
   Json json = load_json(file);
   for (const std::string& text : overrides) apply(json, text);
-  return json;
+  return with_real_configurations(std::move(json), file);
 }
 
 }  // namespace kvsim

@@ -29,6 +29,10 @@ Json plugin_schema(const Json& own_keys = Json::object()) {
   return {{"oneOf", std::move(choices)}};
 }
 
+Json text_schema(const char* description) {
+  return {{"type", "string"}, {"description", description}};
+}
+
 }  // namespace
 
 Json experiment_schema() {
@@ -47,6 +51,11 @@ Json experiment_schema() {
                                {"description", "Age that gauges may have; 0 = always fresh."}}}});
   Json& pool = properties["pools"]["items"]["properties"];
   pool["connector"] = plugin_schema<Connector>();
+  pool["connector"]["oneOf"].push_back(
+      {{"type", "object"},
+       {"properties", {{"lmcache_yaml", text_schema("LMCache's file, in place of our keys.")}}},
+       {"required", {"lmcache_yaml"}}});
+  pool["vllm_args"] = text_schema("vLLM's command line or a file with it, in place of our keys.");
   pool["engine"]["properties"]["scheduler"] = plugin_schema<Scheduler>();
   pool["engine"]["properties"]["step_time"] = plugin_schema<StepTime>();
   out["required"] = {"schema", "workload", "pools"};

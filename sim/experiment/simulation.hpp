@@ -16,6 +16,7 @@ namespace kvsim {
 
 // Reads an experiment file and applies overrides ("/json/pointer=value": JSON if it parses, else a
 // string) before anything is checked. Paths in an override are relative to the working directory.
+// Configuration files of real systems are translated then (real_configurations.hpp).
 Json load_experiment(const std::string& file, const std::vector<std::string>& overrides);
 
 class Simulation {
