@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
+#include "sim/base/errors.hpp"
 #include "sim/base/json.hpp"
+#include "sim/cli/break_even.hpp"
 #include "sim/cli/commands.hpp"
 #include "sim/perf/memory_budget.hpp"
 
@@ -16,6 +19,9 @@ struct SizeFlags {
   MemoryOptions memory;
   std::int64_t context = 4096;
   bool json = false;
+  bool break_even = false;
+  std::string experiment;
+  std::vector<std::string> tiers;
 };
 
 double gib(Bytes bytes) { return bytes.real() / static_cast<double>(std::int64_t{1} << 30); }
@@ -82,7 +88,38 @@ Json budget_json(const SizeFlags& flags, const LlmProfile& llm, const GpuProfile
           {"clients", budget.clients(Tokens(flags.context))}};
 }
 
+// A profile's own name, or its file wherever the probes lie.
+template <class Profile>
+std::string profile_of(const std::string& given, const Profile& profile) {
+  return given.ends_with(".json") ? std::filesystem::absolute(given).string() : profile.name;
+}
+
+Json pool_of(const SizeFlags& flags) {
+  const MemoryOptions& memory = flags.memory;
+  Json engine = {{"version", memory.version}, {"block_size", memory.block_size}};
+  if (memory.max_num_batched_tokens)
+    engine["max_num_batched_tokens"] = *memory.max_num_batched_tokens;
+  if (memory.max_num_seqs) engine["max_num_seqs"] = *memory.max_num_seqs;
+  if (!memory.weight_dtype.empty()) engine["weight_dtype"] = memory.weight_dtype;
+  if (!memory.kv_dtype.empty()) engine["kv_cache_dtype"] = memory.kv_dtype;
+  return {{"llm", profile_of(flags.model, load_llm(flags.model))},
+          {"gpu", profile_of(flags.gpu, load_gpu(flags.gpu))},
+          {"tensor_parallel", memory.tensor_parallel},
+          {"engine", std::move(engine)}};
+}
+
 void run_size(const SizeFlags& flags) {
+  if (!flags.experiment.empty() && !flags.break_even)
+    throw ConfigError("size: found --experiment alone; allowed: with --break-even");
+  if (flags.experiment.empty() && (flags.model.empty() || flags.gpu.empty()))
+    throw ConfigError("size: found no LLM or no GPU; allowed: --model and --gpu");
+  if (flags.break_even) {
+    run_break_even({.experiment = flags.experiment,
+                    .tiers = flags.tiers,
+                    .pool = flags.experiment.empty() ? pool_of(flags) : Json(),
+                    .json = flags.json});
+    return;
+  }
   const LlmProfile llm = load_llm(flags.model);
   const GpuProfile gpu = load_gpu(flags.gpu);
   const MemoryBudget budget = memory_budget(llm, gpu, flags.memory);
@@ -98,8 +135,8 @@ void run_size(const SizeFlags& flags) {
 void add_size_command(CLI::App& app) {
   const auto flags = std::make_shared<SizeFlags>();
   CLI::App* command = app.add_subcommand("size", "GPU memory budget: KV blocks, tokens, clients");
-  command->add_option("--model", flags->model, "LLM profile, hub name or file")->required();
-  command->add_option("--gpu", flags->gpu, "GPU profile or file")->required();
+  command->add_option("--model,--llm", flags->model, "LLM profile, hub name or file");
+  command->add_option("--gpu", flags->gpu, "GPU profile or file");
   command->add_option("--tp", flags->memory.tensor_parallel, "Tensor parallelism")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
@@ -128,6 +165,15 @@ void add_size_command(CLI::App& app) {
   command->add_option("--block-size", flags->memory.block_size, "Tokens a KV block")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  command->add_flag("--break-even", flags->break_even,
+                    "From which length on fetching a prefix beats computing it");
+  command->add_option("--experiment", flags->experiment,
+                      "With --break-even: the pool and connector of an experiment file");
+  command
+      ->add_option("--tier", flags->tiers,
+                   "With --break-even: one more tier, NAME=BYTES_PER_S[,LATENCY_S]")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--json", flags->json, "Print JSON");
   command->callback([flags] { run_size(*flags); });
 }
