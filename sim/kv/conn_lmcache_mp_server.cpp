@@ -240,7 +240,7 @@ Task LmcacheMpServer::evict() {
 
 std::vector<TierUse> LmcacheMpServer::tiers() const {
   std::vector<TierUse> out(1);
-  out[0].name = "l1";
+  out[0].name = "dram";
   out[0].stored_bytes = pool_.kept().count();
   out[0].evicted_tokens = pool_.evicted() / token_bytes_;
   out[0].dropped_tokens = dropped_tokens_;

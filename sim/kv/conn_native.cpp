@@ -5,15 +5,17 @@
 // number of blocks; a tensor-parallel rank copies its part over its own link at the same time, so
 // one rank's bytes tell the time. The chunk's key is the hash of its last block.
 //
-// Left out: storing again what hits in HBM but has left DRAM; the multi-tier gateway, the lazy
-// mode, kernel copies of small pages (all copies use copy engines), and the host's memory
-// bandwidth.
+// Tiers below DRAM (`secondary`): conn_secondary_tiers.hpp.
+//
+// Left out: storing again what hits in HBM but has left DRAM; the lazy mode, kernel copies of small
+// pages (all copies use copy engines), and the host's memory bandwidth.
 #include <algorithm>
 #include <deque>
 
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
 #include "sim/des/lane.hpp"
+#include "sim/kv/conn_secondary_tiers.hpp"
 #include "sim/kv/connector.hpp"
 #include "sim/kv/host_cache.hpp"
 
@@ -30,6 +32,7 @@ class NativeOffload final : public Connector {
     std::optional<bool> prompt_only;
     std::optional<bool> deferred_stores;
     std::string layout = "cross-layer";
+    std::vector<SecondaryTierOptions> secondary;
     template <class F>
     void fields(F& f) {
       f.required("cpu_bytes", capacity, Range{0, 1e15},
@@ -44,6 +47,8 @@ class NativeOffload final : public Connector {
                  "blocks are held until stored. Default: version.");
       f.choice("layout", layout, {"cross-layer", "per-layer"},
                "One copy descriptor per block, or one per block and layer.");
+      f.optional("secondary", secondary,
+                 "Tiers below DRAM, two at most: they get every chunk; hits go through DRAM.");
     }
   };
 
@@ -54,7 +59,9 @@ class NativeOffload final : public Connector {
         prompt_only_(options.prompt_only.value_or(context.prompt_only)),
         deferred_(options.deferred_stores.value_or(context.deferred_stores)),
         cache_(cache_options(), make_eviction()),
-        pending_(static_cast<std::size_t>(context.pool.total()), 0) {}
+        pending_(static_cast<std::size_t>(context.pool.total()), 0),
+        below_(context, options.secondary, context.block_bytes * options.blocks_per_chunk, cache_) {
+  }
 
   Match match(const KvSequence& sequence, std::int64_t local_tokens,
               std::int64_t limit_tokens) override {
@@ -66,10 +73,13 @@ class NativeOffload final : public Connector {
       somebody_asks_ = true;
       return {.ask_again = true};
     }
-    if (found.chunks == 0) return {};
-    Match match;
-    match.tokens = match.by_tier[0] = (first + found.chunks) * chunk_tokens_ - local_tokens;
-    return match;
+    const SecondaryTiers::Promotion* more = nullptr;
+    if (!options_.secondary.empty() && first + found.chunks < last) {
+      const std::int64_t behind = first + found.chunks;
+      more = below_.promote(sequence, behind, keys(sequence, behind, last));
+      if (more == nullptr) return {.ask_again = true};
+    }
+    return found_tokens(local_tokens, (first + found.chunks) * chunk_tokens_, more);
   }
 
   void load(KvSequence& sequence, std::int64_t from, std::int64_t to, std::int64_t) override {
@@ -132,6 +142,7 @@ class NativeOffload final : public Connector {
   }
 
   bool holds(KvSequence& sequence, std::function<void()> release_later) override {
+    below_.forget(sequence);
     if (deferred_) return false;
     std::int64_t last = 0;
     for (const BlockId block : sequence.blocks)
@@ -147,8 +158,11 @@ class NativeOffload final : public Connector {
     use.stored_bytes = cache_.stores() * chunk_bytes().count();
     use.evicted_tokens = cache_.evicted() * chunk_tokens_;
     use.dropped_tokens = cache_.dropped() * chunk_tokens_;
-    return {use};
+    std::vector<TierUse> out = {use};
+    for (TierUse& below : below_.tiers()) out.push_back(std::move(below));
+    return out;
   }
+  std::vector<ResourceUse> resources() const override { return below_.resources(); }
   Bytes dram() const override { return options_.capacity; }
 
  private:
@@ -166,6 +180,24 @@ class NativeOffload final : public Connector {
     std::int64_t until;  // batch
     std::function<void()> release;
   };
+
+  // Tokens [from, to) are in DRAM, those that were fetched for it by the tier that had them.
+  Match found_tokens(std::int64_t from, std::int64_t to,
+                     const SecondaryTiers::Promotion* more) const {
+    if (to <= from) return {};
+    Match match;
+    match.tokens = match.by_tier[0] = to - from;
+    std::int64_t begin = more == nullptr ? 0 : more->first * chunk_tokens_;
+    for (std::size_t tier = 1; tier < kLowerTiers && more != nullptr; ++tier) {
+      const std::int64_t end = begin + more->by_tier[tier] * chunk_tokens_;
+      const std::int64_t here =
+          std::max<std::int64_t>(0, std::min(end, to) - std::max(begin, from));
+      match.by_tier[tier] = here;
+      match.by_tier[0] -= here;
+      begin = end;
+    }
+    return match;
+  }
 
   Bytes chunk_bytes() const {
     return context_.block_bytes * options_.blocks_per_chunk * context_.ranks;
@@ -227,6 +259,7 @@ class NativeOffload final : public Connector {
     KV_CHECK(number == stored_batches_ + 1);
     stored_batches_ = number;
     for (const BlockHash hash : batch.keys) cache_.end_store(hash);
+    below_.store(batch.keys);
     for (std::size_t i = 0; i < held_.size();) {
       if (held_[i].until > number) {
         ++i;
@@ -266,6 +299,7 @@ class NativeOffload final : public Connector {
   std::function<void()> resume_;
   std::vector<Held> held_;
   bool somebody_asks_ = false;
+  SecondaryTiers below_;
 };
 
 const Register<Connector, NativeOffload> kRegistered("native", "vLLM's native CPU offload.");

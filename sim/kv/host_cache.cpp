@@ -65,7 +65,7 @@ bool HostCache::begin_store(std::span<const BlockHash> chunks, std::vector<Block
   std::vector<BlockHash> kept;
   for (const BlockHash chunk : chunks) {
     const Chunk* here = evicts ? chunks_.find(chunk) : nullptr;
-    if (here != nullptr && here->ready && here->loads == 0) kept.push_back(chunk);
+    if (here != nullptr && here->ready && !here->pinned()) kept.push_back(chunk);
   }
   for (const BlockHash chunk : kept) pin(chunk);
   const bool room = make_room(count);
@@ -127,13 +127,29 @@ void HostCache::end_store(BlockHash chunk, bool stored) {
 void HostCache::begin_load(BlockHash chunk) {
   Chunk* found = chunks_.find(chunk);
   KV_CHECK(found != nullptr && found->ready, "chunk {:#x} is not ready", chunk);
-  if (++found->loads == 1) pin(chunk);
+  if (!found->pinned()) pin(chunk);
+  ++found->loads;
 }
 
 void HostCache::end_load(BlockHash chunk) {
   Chunk* found = chunks_.find(chunk);
   KV_CHECK(found != nullptr && found->loads > 0, "chunk {:#x} is not being loaded", chunk);
-  if (--found->loads == 0) unpin(chunk);
+  --found->loads;
+  if (!found->pinned()) unpin(chunk);
+}
+
+void HostCache::begin_read(BlockHash chunk) {
+  Chunk* found = chunks_.find(chunk);
+  KV_CHECK(found != nullptr && found->ready, "chunk {:#x} is not ready", chunk);
+  if (!found->pinned()) pin(chunk);
+  ++found->reads;
+}
+
+void HostCache::end_read(BlockHash chunk) {
+  Chunk* found = chunks_.find(chunk);
+  KV_CHECK(found != nullptr && found->reads > 0, "chunk {:#x} is not being read", chunk);
+  --found->reads;
+  if (!found->pinned()) unpin(chunk);
 }
 
 void HostCache::pin(BlockHash chunk) {
