@@ -15,6 +15,9 @@ struct Machines::Machine {
   std::unique_ptr<Host> host;
   World::LinkId out;  // of its NIC
   World::LinkId in;
+  Bandwidth nic{0};  // nominal
+  bool networked = false;
+  std::vector<std::string> disk_kinds;  // in the order of the host's disks
 };
 
 // A store as configured: one instance, or one on every node.
@@ -101,7 +104,8 @@ Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const Nod
     cpu.memory = cpu.memory * kFreeSpeed;
   }
   machine->host = std::make_unique<Host>(tasks_, name, cpu, config.dram);
-  Bandwidth line = config.nic.value_or(plan_.network.nic) * plan_.network.efficiency;
+  machine->nic = config.nic.value_or(plan_.network.nic);
+  Bandwidth line = machine->nic * plan_.network.efficiency;
   if (is_free("network")) line = line * kFreeSpeed;
   machine->out = world_.add_link(name + ".nic.out", line);
   machine->in = world_.add_link(name + ".nic.in", line);
@@ -117,6 +121,7 @@ Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const Nod
                           .memory = cpu.copy,
                           .speed = is_free("disk") ? kFreeSpeed : 1};
     machine->host->add_disk(own.name, Registry<Disk>::instance().make(node, context));
+    machine->disk_kinds.push_back(Registry<Disk>::instance().find(node).resolve(node)["kind"]);
   }
   machines_.push_back(std::move(machine));
   return *machines_.back();
@@ -167,9 +172,8 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
     for (std::size_t j = 0; j < group->instances.size(); ++j) {
       if (config.place == "each-node" && j != i) continue;
       StoreGroup::Instance& instance = group->instances[j];
-      route.shards.push_back(
-          {instance.store.get(), &wire_between(*machines_[i], *instance.machine),
-           instance.machine->host.get()});
+      route.shards.push_back({instance.store.get(), &wire_between(*machines_[i], *instance.machine),
+                              instance.machine->host.get()});
     }
   }
   groups_.push_back(std::move(group));
@@ -181,6 +185,7 @@ Wire& Machines::wire_between(Machine& client, Machine& server) {
   if (&client == &server) {
     options.round_trip = network.loopback_round_trip;
   } else {
+    client.networked = server.networked = true;
     options.round_trip = network.round_trip;
     options.stream = network.stream;
     options.line = network.nic * network.efficiency;
@@ -211,14 +216,24 @@ std::vector<Machines::NamedStore> Machines::stores() const {
 
 std::vector<Machines::NamedDisk> Machines::disks() const {
   std::vector<NamedDisk> out;
-  for (const auto& machine : machines_)
+  for (const auto& machine : machines_) {
+    auto kind = machine->disk_kinds.begin();
     for (const std::string& name : machine->host->disk_names())
-      out.push_back({machine->host->name() + "." + name, machine->host->disk(name)->use()});
+      out.push_back(
+          {machine->host->name() + "." + name, *kind++, machine->host->disk(name)->use()});
+  }
   return out;
 }
 
 std::int64_t Machines::dedicated_hosts() const {
   return static_cast<std::int64_t>(machines_.size()) - plan_.nodes;
+}
+
+Bandwidth Machines::network_cards() const {
+  Bandwidth out{0};
+  for (const auto& machine : machines_)
+    if (machine->networked) out += machine->nic;
+  return out;
 }
 
 std::vector<ResourceUse> Machines::resources() const {

@@ -41,6 +41,7 @@ class Machines {
   [[nodiscard]] std::vector<NamedStore> stores() const;
   struct NamedDisk {
     std::string name;
+    std::string kind;  // of its plug-in
     DiskUse use;
   };
   [[nodiscard]] std::vector<NamedDisk> disks() const;
@@ -48,6 +49,8 @@ class Machines {
   // Each store as configured, with every default; /nodes' disks likewise.
   [[nodiscard]] const Json& resolved_stores() const { return resolved_stores_; }
   [[nodiscard]] std::int64_t dedicated_hosts() const;
+  // Nominal rate of the cards, one way, of all machines between which stores are reached.
+  [[nodiscard]] Bandwidth network_cards() const;
 
  private:
   class Access;

@@ -1,9 +1,12 @@
 #include "sim/experiment/run_facts_assembly.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "sim/base/config_node.hpp"
+#include "sim/store/disk_wear.hpp"
 
 namespace kvsim {
 
@@ -32,11 +35,11 @@ DiskFacts disk_facts(const Machines::NamedDisk& named, Seconds ended) {
   facts.written_flash = named.use.written_flash;
   facts.capacity = named.use.capacity;
   facts.used = named.use.used;
-  constexpr double kSecondsPerDay = 86400;
-  const double capacity_days = named.use.capacity.real() * ended.count() / kSecondsPerDay;
-  if (capacity_days > 0)
-    facts.drive_writes_per_day = named.use.written_flash.real() / capacity_days;
   facts.rated_drive_writes_per_day = named.use.rated_drive_writes_per_day;
+  if (ended <= Seconds(0) || named.use.capacity <= Bytes(0)) return facts;
+  const DiskWear wear = wear_of(named.use, ended);
+  facts.drive_writes_per_day = wear.drive_writes_per_day;
+  facts.years_of_life = wear.years;
   return facts;
 }
 
@@ -52,8 +55,16 @@ void add_machines(const Machines& machines, Seconds ended, RunFacts& out) {
     taken += facts.stored.real();
   }
   if (taken > 0) out.write_amplification = written / taken;
-  for (const Machines::NamedDisk& named : machines.disks())
+  for (const Machines::NamedDisk& named : machines.disks()) {
     out.disks.push_back(disk_facts(named, ended));
+    const DiskFacts& disk = out.disks.back();
+    const double rated = disk.rated_drive_writes_per_day;
+    if (rated > 0 && disk.drive_writes_per_day > rated)
+      out.warnings.push_back(
+          fmt::format("disk {}: {:.3g} drive writes a day at this rate, rated for {:g}: worn out "
+                      "in {:.2g} years",
+                      disk.name, disk.drive_writes_per_day, rated, disk.years_of_life));
+  }
 }
 
 void add_connector(const Connector& connector, RunFacts& out) {
@@ -115,6 +126,31 @@ std::vector<ResourceFacts> resources_of(const FinishedRun& run) {
   return out;
 }
 
+// What lies below the GPUs: memory and flash that is set aside for KV, machines of stores, and the
+// network where one is used.
+void add_tier_costs(const FinishedRun& run, CostInputs& inputs) {
+  const PriceBook& prices = run.prices;
+  Bytes dram{0};
+  Bytes flash{0};
+  for (const auto& engine : run.frontend.engines())
+    if (engine->connector() != nullptr) dram += engine->connector()->dram();
+  if (run.machines != nullptr) {
+    for (const Machines::NamedStore& store : run.machines->stores()) dram += store.store->dram();
+    // A tmpfs takes memory, and only for what is in it.
+    for (const Machines::NamedDisk& disk : run.machines->disks())
+      (disk.kind == "tmpfs" ? dram : flash) +=
+          disk.kind == "tmpfs" ? disk.use.used : disk.use.capacity;
+    inputs.stores = {{static_cast<double>(run.machines->dedicated_hosts()),
+                      prices.store_node_usd_per_hour.value}};
+    constexpr double kGbit = 1e9 / 8;  // bytes
+    inputs.network = {
+        {run.machines->network_cards().count() / kGbit, prices.network_usd_per_gbit_hour.value}};
+  }
+  constexpr double kGigabyte = 1e9;
+  inputs.dram_gb = {{dram.real() / kGigabyte, prices.dram_usd_per_gb_hour.value}};
+  inputs.nvme_gb = {{flash.real() / kGigabyte, prices.nvme_usd_per_gb_hour.value}};
+}
+
 CostInputs cost_of(const FinishedRun& run) {
   const PoolConfig& pool = run.pool.config;
   const PriceBook& prices = run.prices;
@@ -123,18 +159,7 @@ CostInputs cost_of(const FinishedRun& run) {
   CostInputs inputs;
   inputs.gpus = {{gpus, *run.config.cost.gpu_usd_per_hour}};
   inputs.nodes = {{nodes, prices.node_usd_per_hour.value}};
-  Bytes dram{0};
-  for (const auto& engine : run.frontend.engines())
-    if (engine->connector() != nullptr) dram += engine->connector()->dram();
-  if (run.machines != nullptr) {
-    for (const Machines::NamedStore& store : run.machines->stores()) dram += store.store->dram();
-    Bytes flash{0};
-    for (const Machines::NamedDisk& disk : run.machines->disks()) flash += disk.use.capacity;
-    inputs.nvme_gb = {{flash.real() / 1e9, prices.nvme_usd_per_gb_hour.value}};
-    inputs.stores = {{static_cast<double>(run.machines->dedicated_hosts()),
-                      prices.store_node_usd_per_hour.value}};
-  }
-  inputs.dram_gb = {{dram.real() / 1e9, prices.dram_usd_per_gb_hour.value}};
+  add_tier_costs(run, inputs);
   if (!prices.power_included) {
     inputs.power_w = gpus * run.pool.context.gpu.peaks.power_w * prices.power_share.value;
     inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;

@@ -52,8 +52,10 @@ struct DiskFacts {
   Bytes written_flash{0};  // with the device's own write amplification
   Bytes capacity{0};
   Bytes used{0};
+  // By callers, at this run's rate: what makers rate.
   double drive_writes_per_day = 0;
   double rated_drive_writes_per_day = 0;  // 0 = not stated
+  double years_of_life = 0;               // until those are spent; 0 = not rated, or no writes
 };
 
 // A shared resource over the whole run.

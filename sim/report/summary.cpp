@@ -184,7 +184,8 @@ Json disks(const std::vector<DiskFacts>& list) {
                    {"capacity_bytes", disk.capacity.count()},
                    {"used_bytes", disk.used.count()},
                    {"drive_writes_per_day", disk.drive_writes_per_day},
-                   {"rated_drive_writes_per_day", rated > 0 ? Json(rated) : Json()}});
+                   {"rated_drive_writes_per_day", rated > 0 ? Json(rated) : Json()},
+                   {"years_of_life", disk.years_of_life > 0 ? Json(disk.years_of_life) : Json()}});
   }
   return out;
 }
