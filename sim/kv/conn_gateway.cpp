@@ -178,6 +178,7 @@ Task Gateway::carry(std::vector<Command>& commands) {
 }
 
 Task Gateway::spend(Seconds cpu, Bytes encoded, Bandwidth codec, StageTimes& times) {
+  if (route_.free_client) co_return;
   const Seconds entered = tasks().now();
   const Hold thread = co_await threads_.acquire();
   co_await context().host.compute(cpu);

@@ -58,6 +58,7 @@ Host& GatewayProcess::host_of(const Options& options, Host& client, const StoreR
 
 Task GatewayProcess::spend(std::size_t keys, Bytes received, Bytes sent) {
   threads_.count_bytes(received);
+  if (route_.free_client) co_return;
   co_await host_.compute(options_.command * static_cast<double>(keys) +
                          at_rate(received, options_.receive) + at_rate(sent, options_.send));
 }

@@ -54,7 +54,8 @@ struct GatewayProcessOptions {
 class GatewayProcess : public HostService {
  public:
   using Options = GatewayProcessOptions;
-  // `host`: where it runs. ConfigError when it shall run beside a store that is on many machines.
+  // `host`: where it runs. Its CPU is free where that of the store's clients is (what-if).
+  // ConfigError when it shall run beside a store that is on many machines.
   GatewayProcess(Tasks& tasks, Host& host, const StoreRoute& route, const std::string& name,
                  const Options& options);
 

@@ -127,19 +127,78 @@ Json kvbm(const World& world) {
   return out;
 }
 
+Json lmcache_mp(const World& world) {
+  Rng& rng = world.rng;
+  const std::int64_t blocks = pick<std::int64_t>(rng, {1, 2, 4});
+  Json out = {{"kind", "lmcache-mp"},
+              {"chunk_tokens", blocks * world.block_tokens},
+              {"l1_bytes", world.block_bytes * blocks * (1 + below(rng, 100))},
+              {"eviction", pick<const char*>(rng, {"lru", "lfu", "fifo", "arc"})},
+              {"eviction_period_s", pick<double>(rng, {0.001, 0.1, 1})},
+              {"read_ttl_s", pick<double>(rng, {0.01, 1, 300})},
+              {"prefetches", pick<std::int64_t>(rng, {1, 8})},
+              {"save_decode_cache", flip(rng)}};
+  const Json kv = {{"store", "kv"},
+                   {"timeout_s", pick<double>(rng, {0.003, 0.1, 10})},
+                   {"lookup_timeout_s", pick<double>(rng, {0.0005, 0.1, 3})},
+                   {"reconnect_s", pick<double>(rng, {0, 0.05, 10})}};
+  if (rng.below(3) != 0) out["l2"].push_back(kv);
+  if (rng.below(3) == 0) out["l2"].push_back({{"store", "files"}});
+  return out;
+}
+
+Json gateway(const World& world) {
+  Rng& rng = world.rng;
+  const std::int64_t blocks = pick<std::int64_t>(rng, {1, 2, 4});
+  return {{"kind", "gateway"},
+          {"store", "kv"},
+          {"chunk_tokens", blocks * world.block_tokens},
+          {"staging_bytes", world.block_bytes * blocks * (1 + below(rng, 100))},
+          {"in_step", flip(rng)},
+          {"save_decode_cache", flip(rng)},
+          {"serde", pick<const char*>(rng, {"naive", "zstd-1", "int8-pack"})},
+          {"timeout_s", pick<double>(rng, {0.003, 0.1, 10})},
+          {"lookup_timeout_s", pick<double>(rng, {0.0005, 0.1, 3})},
+          {"gateway",
+           {{"mode", pick<const char*>(rng, {"multi-get", "threads"})},
+            {"threads", pick<std::int64_t>(rng, {1, 8})},
+            {"batch_keys", pick<std::int64_t>(rng, {0, 3})}}}};
+}
+
+Json native_on_tiers(const World& world) {
+  Json out = native(world);
+  out["secondary"] = {{{"store", "kv"}, {"timeout_s", 0.1}}, {{"store", "files"}}};
+  return out;
+}
+
+Json connector_on_stores(const World& world, std::uint64_t kind) {
+  switch (kind) {
+    case 2:
+      return kvbm(world);
+    case 3:
+      return lmcache_mp(world);
+    case 4:
+      return gateway(world);
+    case 5:
+      return native_on_tiers(world);
+    default:
+      return lmcache(world);
+  }
+}
+
 }  // namespace
 
 void add_random_tiers(Json& experiment, Rng& rng) {
   Json& pool = experiment["pools"][0];
   const std::int64_t block_tokens = pool["engine"]["block_size"].get<std::int64_t>();
   const World world{rng, block_tokens, 131072 * block_tokens};
-  const std::uint64_t kind = rng.below(6);
+  const std::uint64_t kind = rng.below(9);
   if (kind == 0) return;
   if (kind == 1) {
     pool["connector"] = native(world);
     return;
   }
-  pool["connector"] = kind == 2 ? kvbm(world) : lmcache(world);
+  pool["connector"] = connector_on_stores(world, kind);
   experiment["nodes"] = {node("node", pick<std::int64_t>(rng, {1, 8})), node("server", 1)};
   experiment["stores"] = {store(world, "kv"), store(world, "files")};
   experiment["stores"][1]["place"] = "each-node";
