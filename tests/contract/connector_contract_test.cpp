@@ -71,6 +71,11 @@ Small small(const std::string& kind, std::int64_t dram, bool store) {
     options["timeout_s"] = 1;
     return {true, true, options, nullptr};
   }
+  if (kind == "trtllm-host") {
+    options["host_cache_bytes"] = dram;
+    nothing["host_cache_bytes"] = 0;
+    return {false, false, options, nothing};
+  }
   ADD_FAILURE() << "no small configuration for the connector " << kind;
   return {false, false, options, nullptr};
 }
