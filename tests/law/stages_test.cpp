@@ -34,24 +34,40 @@ Json lmcache() {
           {"remote", "kv"}};
 }
 
-// One line for each request that does not add up, and the sum of each stage on the last.
+// One line for each request that does not add up.
+std::string unexplained(const WorldResult& result) {
+  std::string text = times_that_do_not_add_up(result);
+  for (const RequestRecord& r : result.records) {
+    Seconds stages{0};
+    for (const Seconds stage : r.fetch_stages) {
+      stages += stage;
+      if (stage < Seconds(-1e-12)) text += fmt::format("request {}: a stage < 0\n", r.id);
+    }
+    if (std::abs((stages - r.fetch).count()) > 1e-9)
+      text += fmt::format("request {}: stages {} of {}\n", r.id, stages.count(), r.fetch.count());
+  }
+  return text;
+}
+
+// The same, and a sign for each stage on the last line: does anybody spend time there?
 std::string stages_of(const Json& experiment) {
   return text_of_child([&] {
     const WorldResult result = run_here(experiment);
-    std::string text = times_that_do_not_add_up(result);
     std::array<Seconds, 6> sums{};
-    for (const RequestRecord& r : result.records) {
-      Seconds stages{0};
-      for (std::size_t i = 0; i < r.fetch_stages.size(); ++i) {
-        stages += r.fetch_stages[i];
-        sums[i] += r.fetch_stages[i];
-      }
-      if (std::abs((stages - r.fetch).count()) > 1e-9)
-        text += fmt::format("request {}: stages {} of {}\n", r.id, stages.count(), r.fetch.count());
-    }
+    for (const RequestRecord& r : result.records)
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += r.fetch_stages[i];
+    std::string text = unexplained(result);
     for (const Seconds sum : sums) text += sum > Seconds(0) ? "+" : "0";
     return text;
   });
+}
+
+TEST(Stages, AddUpInRandomWorldsToo) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const Json experiment = random_experiment(seed);
+    ASSERT_EQ(text_of_child([&] { return unexplained(run_here(experiment)); }), "")
+        << "world " << seed << ": " << experiment.dump();
+  }
 }
 
 TEST(Stages, OfLmcacheAboveRedisAreClientNetworkServerAndCopy) {
