@@ -168,7 +168,8 @@ class VllmScheduler final : public Scheduler {
     std::int64_t needed = decodes_.crossing_count();
     if (prefill != nullptr) {
       chunk = chunk_of(*prefill, budget_ - decodes_.size());
-      if (chunk > 0) needed += blocks_for(prefill->computed + chunk) - held(*prefill);
+      if (chunk > 0)
+        needed += std::max<std::int64_t>(0, blocks_for(prefill->computed + chunk) - held(*prefill));
     }
     if (needed > pool_.free()) return false;
     for (Sequence* sequence : decodes_.crossing()) grow_decode(*sequence);
