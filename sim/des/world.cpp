@@ -1,6 +1,7 @@
 #include "sim/des/world.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <simgrid/kernel/Timer.hpp>
 #include <simgrid/s4u.hpp>
 #include <unordered_map>
@@ -16,17 +17,31 @@ struct World::Platform {
   struct Path {
     s4u::Host* from;
     s4u::Host* to;
+    std::vector<std::size_t> links;
   };
   struct Running {
     s4u::CommPtr comm;
     Done done;
+    std::size_t path;
+    Seconds earliest;  // it cannot end before, were it alone
   };
   std::unique_ptr<s4u::Engine> engine;
   s4u::NetZone* zone = nullptr;
   std::vector<s4u::Link*> links;
   std::vector<Path> paths;
   std::unordered_map<const s4u::Activity*, Running> running;
-  std::vector<s4u::CommPtr> finished;  // kept until outside SimGrid's own loop over them
+  std::vector<s4u::CommPtr> finished;          // kept until outside SimGrid's own loop over them
+  std::vector<std::function<void()>> waiting;  // to do when SimGrid's clock has caught up
+  std::vector<std::int32_t> users;             // running transfers, by link
+  // No running transfer ends before.
+  [[nodiscard]] Seconds first_end() const {
+    Seconds first{std::numeric_limits<double>::infinity()};
+    for (const auto& [activity, one] : running) first = std::min(first, one.earliest);
+    return first;
+  }
+  void count_users(std::size_t path, std::int32_t change) {
+    for (const std::size_t link : paths[path].links) users[link] += change;
+  }
   SimgridTimer* armed = nullptr;
   Seconds armed_at{0};
 };
@@ -46,8 +61,10 @@ World::World() : platform_(std::make_unique<Platform>()) {
     const auto found = platform_->running.find(&activity);
     if (found == platform_->running.end() || stopped_) return;
     Done done = std::move(found->second.done);
+    platform_->count_users(found->second.path, -1);
     platform_->finished.push_back(std::move(found->second.comm));
     platform_->running.erase(found);
+    first_end_ = platform_->first_end();
     now_ = std::max(now_, Seconds(s4u::Engine::get_clock()));
     ++events_;
     guarded([&] { done(now_); });
@@ -63,6 +80,7 @@ World::LinkId World::add_link(const std::string& name, Bandwidth bandwidth) {
   link->set_latency(0.0);
   link->seal();
   platform_->links.push_back(link);
+  platform_->users.push_back(0);
   return {static_cast<std::int32_t>(platform_->links.size() - 1)};
 }
 
@@ -76,21 +94,47 @@ World::PathId World::add_path(const std::vector<LinkId>& links) {
     route.emplace_back(platform_->links.at(static_cast<std::size_t>(link.index)));
   platform_->zone->add_route(from->get_netpoint(), to->get_netpoint(), nullptr, nullptr, route,
                              false);
-  platform_->paths.push_back({from, to});
+  std::vector<std::size_t> crossed;
+  for (const LinkId link : links) crossed.push_back(static_cast<std::size_t>(link.index));
+  platform_->paths.push_back({from, to, std::move(crossed)});
   return {static_cast<std::int32_t>(platform_->paths.size() - 1)};
 }
 
 void World::transfer(PathId path, Bytes bytes, Done done) {
   KV_CHECK(bytes > Bytes(0), "a transfer of {} bytes", bytes.count());
-  const Platform::Path& ends = platform_->paths.at(static_cast<std::size_t>(path.index));
+  const auto index = static_cast<std::size_t>(path.index);
+  const Platform::Path& ends = platform_->paths.at(index);
   s4u::CommPtr comm = s4u::Comm::sendto_init(ends.from, ends.to);
   comm->set_payload_size(bytes.real());
-  platform_->running[comm.get()] = {comm, std::move(done)};
-  comm->start();
+  double width = std::numeric_limits<double>::infinity();
+  for (const std::size_t link : ends.links)
+    width = std::min(width, platform_->links[link]->get_bandwidth());
+  // A little less than the shortest, for rounding.
+  constexpr double kSure = 1 - 1e-9;
+  const Seconds earliest = now_ + bytes / Bandwidth(width) * kSure;
+  platform_->running[comm.get()] = {comm, std::move(done), index, earliest};
+  platform_->count_users(index, 1);
+  first_end_ = std::min(first_end_, earliest);
+  in_step([comm] { comm->start(); });
 }
 
 void World::set_bandwidth(LinkId link, Bandwidth bandwidth) {
-  platform_->links.at(static_cast<std::size_t>(link.index))->set_bandwidth(bandwidth.count());
+  const auto index = static_cast<std::size_t>(link.index);
+  // What runs over it may end earlier now: from here on SimGrid tells when.
+  if (platform_->users.at(index) > 0) {
+    for (auto& [activity, one] : platform_->running) one.earliest = now_;
+    first_end_ = std::min(first_end_, now_);
+  }
+  in_step(
+      [target = platform_->links[index], bandwidth] { target->set_bandwidth(bandwidth.count()); });
+}
+
+void World::in_step(std::function<void()> action) {
+  if (now_ > Seconds(s4u::Engine::get_clock()) || !platform_->waiting.empty()) {
+    platform_->waiting.push_back(std::move(action));
+  } else {
+    action();
+  }
 }
 
 void World::run() {
@@ -116,12 +160,12 @@ bool World::before(const Timer& a, const Timer& b) {
 }
 
 void World::arm() {
-  if (stopped_ || heap_.empty()) {
+  if (stopped_ || (heap_.empty() && platform_->waiting.empty())) {
     if (platform_->armed != nullptr) platform_->armed->remove();
     platform_->armed = nullptr;
     return;
   }
-  const Seconds due = heap_.front()->due_;
+  const Seconds due = platform_->waiting.empty() ? heap_.front()->due_ : now_;
   if (platform_->armed != nullptr) {
     if (platform_->armed_at <= due) return;  // wakes early, finds nothing due, arms again
     platform_->armed->remove();
@@ -134,9 +178,16 @@ void World::run_due() {
   platform_->armed = nullptr;
   platform_->finished.clear();
   const Seconds clock{s4u::Engine::get_clock()};
+  for (const auto& action : platform_->waiting) action();
+  platform_->waiting.clear();
   inside_ = true;
   guarded([&] {
-    while (!stopped_ && !heap_.empty() && heap_.front()->due_ <= clock) {
+    while (!stopped_ && !heap_.empty()) {
+      // Before the next transfer can end, SimGrid has nothing to say about time: it is left behind,
+      // and catches up when a transfer begins or a bandwidth changes.
+      const Seconds due = heap_.front()->due_;
+      if (due > clock && due >= first_end_) break;
+      if (due > now_ && !platform_->waiting.empty()) break;
       Timer& timer = *heap_.front();
       remove(timer);
       now_ = std::max(now_, timer.due_);

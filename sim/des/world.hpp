@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -121,11 +122,14 @@ class World {
   void arm();
   void run_due();
   void guarded(const std::function<void()>& body);
+  // Does it at now() by SimGrid's clock, which may have been left behind.
+  void in_step(std::function<void()> action);
 
   std::vector<Timer*> heap_;
   std::uint64_t sequence_ = 0;
   std::uint64_t events_ = 0;
   Seconds now_{0};
+  Seconds first_end_{std::numeric_limits<double>::infinity()};  // no transfer ends before
   bool stopped_ = false;
   bool inside_ = false;  // run_due() is arming after its batch
   std::exception_ptr failure_;

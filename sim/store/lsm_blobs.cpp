@@ -91,13 +91,17 @@ std::optional<LsmCompaction> LsmTree::forced_collection() const {
 }
 
 void LsmTree::adopt_blobs(Running& running) {
-  for (auto& [id, file] : running.blobs) blob_files_.emplace(id, file);
+  for (auto& [id, file] : running.blobs) {
+    blob_bytes_ += file.bytes;
+    blob_files_.emplace(id, file);
+  }
   for (const LsmEntry& entry : running.released) {
     if (!entry.in_blob_file()) continue;
     const auto found = blob_files_.find(entry.blob);
     KV_CHECK(found != blob_files_.end(), "blob file {}", entry.blob);
     found->second.garbage += LsmFormat::blob_record(options_, entry.value());
     if (--found->second.live > 0) continue;
+    blob_bytes_ -= found->second.bytes;
     blob_files_.erase(found);
     deleted_.push_back(entry.blob);
   }

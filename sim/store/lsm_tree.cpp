@@ -90,12 +90,6 @@ Bytes LsmTree::table_bytes() const {
   return sum;
 }
 
-Bytes LsmTree::blob_bytes() const {
-  Bytes sum(0);
-  for (const auto& [id, file] : blob_files_) sum += file.bytes;
-  return sum;
-}
-
 Bytes LsmTree::disk_bytes() const {
   return table_bytes() + blob_bytes() + memtables_.live_wal() + memtables_.archived_wal();
 }

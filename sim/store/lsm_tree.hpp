@@ -118,7 +118,7 @@ class LsmTree {
   [[nodiscard]] const Memtables& memtables() const { return memtables_; }
   [[nodiscard]] const std::map<FileId, BlobFile>& blob_files() const { return blob_files_; }
   [[nodiscard]] Bytes table_bytes() const;
-  [[nodiscard]] Bytes blob_bytes() const;
+  [[nodiscard]] Bytes blob_bytes() const { return blob_bytes_; }
   // All of the disk: tables, blobs, live and archived logs.
   [[nodiscard]] Bytes disk_bytes() const;
   // Values and keys that a reader can still see; O(entries).
@@ -173,6 +173,7 @@ class LsmTree {
   LsmLevels levels_;
   LsmPicker picker_;
   std::map<FileId, BlobFile> blob_files_;  // oldest first
+  Bytes blob_bytes_{0};                    // of all of them
   std::map<std::uint64_t, Running> running_;
   std::vector<FileId> deleted_;
   LsmTotals totals_;
