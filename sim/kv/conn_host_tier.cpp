@@ -90,6 +90,7 @@ Task HostTierConnector::begin(std::vector<BlockHash> down, std::vector<Load> up,
   const Seconds began = tasks().now();
   if (!down.empty()) co_await copy(context_.to_host, static_cast<std::int64_t>(down.size()));
   for (const BlockHash block : down) cache_.end_store(block);
+  if (!down.empty()) written_back(down);
   std::vector<KvSequence*> sequences;
   for (const Load& load : up) sequences.push_back(load.sequence);
   if (!up.empty()) co_await bring(std::move(up));

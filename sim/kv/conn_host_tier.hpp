@@ -52,6 +52,8 @@ class HostTierConnector : public Connector, private BlockListener {
   [[nodiscard]] virtual bool keeps(BlockHash /*block*/) { return true; }
   // HBM has evicted it, whether or not it is kept.
   virtual void evicted_from_device(BlockHash /*block*/) {}
+  // Copied because HBM evicted them.
+  virtual void written_back(const std::vector<BlockHash>& /*blocks*/) {}
 
   // Comes back when so many blocks are copied.
   [[nodiscard]] Task copy(Lane& lane, std::int64_t blocks);

@@ -39,6 +39,12 @@ Small small(const std::string& kind, std::int64_t dram, bool store) {
     if (store) options["cpu_bytes"] = std::min(dram, 350 * kMega);
     return {true, false, options, nothing};
   }
+  if (kind == "hicache") {
+    options["size_bytes"] = dram;
+    if (store) options["storage"] = "kv";
+    nothing["size_bytes"] = 0;
+    return {true, false, options, nothing};
+  }
   if (kind == "kvbm") {
     options["cpu_bytes"] = dram;
     options["disk"] = "ssd";

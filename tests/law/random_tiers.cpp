@@ -171,19 +171,30 @@ Json native_on_tiers(const World& world) {
   return out;
 }
 
-Json connector_on_stores(const World& world, std::uint64_t kind) {
-  switch (kind) {
-    case 2:
-      return kvbm(world);
-    case 3:
-      return lmcache_mp(world);
-    case 4:
-      return gateway(world);
-    case 5:
-      return native_on_tiers(world);
-    default:
-      return lmcache(world);
-  }
+Json hicache(const World& world) {
+  Rng& rng = world.rng;
+  Json out = {
+      {"kind", "hicache"},
+      {"size_bytes", world.block_bytes * (1 + below(rng, 300))},
+      {"write_policy",
+       pick<const char*>(rng, {"write_through", "write_through_selective", "write_back"})},
+      {"prefetch_policy", pick<const char*>(rng, {"timeout", "best_effort", "wait_complete"})},
+      {"prefetch_tokens", pick<std::int64_t>(rng, {16, 64, 256})},
+      {"prefetch_timeout_base_s", pick<double>(rng, {0, 0.01, 2})},
+      {"batch_pages", pick<std::int64_t>(rng, {1, 2, 128})},
+      {"lookup_timeout_s", pick<double>(rng, {0.01, 3})},
+      {"timeout_s", pick<double>(rng, {0.01, 10})},
+      {"reconnect_s", pick<double>(rng, {0, 0.2, 10})}};
+  if (rng.below(4) != 0) out["storage"] = "kv";
+  return out;
+}
+
+Json trtllm_host(const World& world) {
+  Rng& rng = world.rng;
+  return {{"kind", "trtllm-host"},
+          {"host_cache_bytes", world.block_bytes * (1 + below(rng, 300))},
+          {"prompt_priority", pick<std::int64_t>(rng, {20, 35, 35})},
+          {"decode_priority", pick<std::int64_t>(rng, {20, 35, 50})}};
 }
 
 }  // namespace
@@ -192,13 +203,11 @@ void add_random_tiers(Json& experiment, Rng& rng) {
   Json& pool = experiment["pools"][0];
   const std::int64_t block_tokens = pool["engine"]["block_size"].get<std::int64_t>();
   const World world{rng, block_tokens, 131072 * block_tokens};
-  const std::uint64_t kind = rng.below(9);
-  if (kind == 0) return;
-  if (kind == 1) {
-    pool["connector"] = native(world);
-    return;
-  }
-  pool["connector"] = connector_on_stores(world, kind);
+  using Make = Json (*)(const World&);
+  const Make make = pick<Make>(rng, {nullptr, native, lmcache, lmcache, kvbm, lmcache_mp, gateway,
+                                     native_on_tiers, hicache, trtllm_host});
+  if (make == nullptr) return;
+  pool["connector"] = make(world);
   experiment["nodes"] = {node("node", pick<std::int64_t>(rng, {1, 8})), node("server", 1)};
   experiment["stores"] = {store(world, "kv"), store(world, "files")};
   experiment["stores"][1]["place"] = "each-node";

@@ -125,6 +125,7 @@ void connect(Engine& engine, const Offload& offload, Surroundings& around) {
       .pool = engine.pool(),
       .block_tokens = engine.block_tokens(),
       .block_bytes = Bytes(offload.block_bytes),
+      .layers = offload.layers,
       .to_host = around.link.to_host,
       .to_device = around.link.to_device,
       .to_device_rate = Bandwidth(offload.down),

@@ -43,6 +43,7 @@ struct Offload {
   double down_together = 10e6;
   double descriptor = 0;  // seconds a block
   std::int64_t block_bytes = 1'000'000;
+  std::int32_t layers = 1;
   Json stores = Json::object();  // store plug-ins by name
   double disk = 5e6;             // bytes per second of the disk called "ssd"
 };
