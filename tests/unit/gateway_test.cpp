@@ -181,15 +181,16 @@ TEST(Gateway, BlocksOfALoadThatFellShortAreNotGivenToOthers) {
   // The second request has more blocks than it computes for a while, beside one that grows, in
   // memory that the two of them fill sooner or later.
   for (int blocks = 7; blocks < 11; ++blocks) {
-    for (int arrival = 10; arrival < 18; ++arrival) {
+    for (int arrival = 10; arrival < 22; ++arrival) {
       Script script = with_gateway({{"timeout_s", 1.5}}, 0.001);
       script.engine.limits.max_batched_tokens = 16;
+      script.engine.limits.reserve_whole_prompt = false;
       script.engine.kv_blocks = blocks;
       script.offload->stores["kv"]["outages"] = {
-          {{"at_s", arrival + 0.1}, {"for_s", 1000}, {"kind", "hung"}}};
+          {{"at_s", arrival + 1.25}, {"for_s", 1000}, {"kind", "hung"}}};
       script.requests = {{.input = 64, .prompt = {text(1, 64)}},
                          {.arrival = 7, .input = 15, .output = 40},
-                         {.arrival = static_cast<double>(arrival),
+                         {.arrival = arrival + 0.5,  // looked up half a second later
                           .input = 80,
                           .prompt = {text(1, 64), text(2, 16)}},
                          {.arrival = 100, .input = 15}};
