@@ -14,6 +14,7 @@
 #include "sim/engine/chunk_shape.hpp"
 #include "sim/engine/decode_set.hpp"
 #include "sim/engine/scheduler.hpp"
+#include "sim/engine/sequence_blocks.hpp"
 #include "sim/engine/waiting_queue.hpp"
 
 namespace kvsim {
@@ -28,6 +29,7 @@ class VllmScheduler final : public Scheduler {
         pool_(context.pool),
         connector_(context.connector),
         window_(context.window),
+        blocks_(pool_, connector_, limits_.prefix_caching, [this] { blocked_ = false; }),
         decodes_(limits_.block_tokens, context.window),
         waiting_(limits_.by_priority) {}
 
@@ -108,7 +110,7 @@ class VllmScheduler final : public Scheduler {
       publish_hashes(sequence, sequence.computed / limits_.block_tokens);
     }
     sequence.state = Sequence::State::kEnded;
-    release(sequence);
+    blocks_.release(sequence);
     blocked_ = false;
   }
 
@@ -141,9 +143,7 @@ class VllmScheduler final : public Scheduler {
   std::int64_t blocks_for(std::int64_t tokens) const {
     return groups_of(tokens, limits_.block_tokens);
   }
-  static std::int64_t held(const Sequence& sequence) {
-    return static_cast<std::int64_t>(sequence.blocks.size());
-  }
+  static std::int64_t held(const Sequence& sequence) { return SequenceBlocks::held(sequence); }
   std::int64_t chunk_of(const Sequence& sequence, std::int64_t budget) const {
     std::int64_t chunk = sequence.known() - sequence.computed;
     if (limits_.long_prefill_threshold > 0) chunk = std::min(chunk, limits_.long_prefill_threshold);
@@ -271,7 +271,7 @@ class VllmScheduler final : public Scheduler {
   }
 
   void start_over(Sequence& sequence) {
-    release(sequence);
+    blocks_.release(sequence);
     sequence.computed = 0;
     sequence.looked_up = false;
     sequence.state = Sequence::State::kWaiting;
@@ -455,52 +455,18 @@ class VllmScheduler final : public Scheduler {
     allocate(sequence, 1);
   }
 
-  // Makes the first `full` blocks hittable and tells the connector.
   void publish_hashes(Sequence& sequence, std::int64_t full) {
-    full = std::min({full, held(sequence), static_cast<std::int64_t>(sequence.hashes.size())});
-    if (full <= sequence.hashed) return;
-    if (limits_.prefix_caching) {
-      const auto from = static_cast<std::size_t>(sequence.hashed);
-      const auto count = static_cast<std::size_t>(full - sequence.hashed);
-      pool_.cache(std::span(sequence.blocks).subspan(from, count),
-                  std::span(sequence.hashes).subspan(from, count));
-    }
-    sequence.hashed = full;
-    // A decode completes a block in a step that may be slept through, so it only counts for a
-    // connector that wants generated tokens, whose stores end the run.
-    if (connector_ == nullptr) return;
-    if (sequence.state == Sequence::State::kPrefill || connector_->stores_generated())
-      connector_->completed(sequence, full, decodes_.step());
+    blocks_.publish(sequence, full, decodes_.step());
   }
-
   void allocate(Sequence& sequence, std::int64_t blocks) {
-    if (blocks <= 0) return;  // a load that fell short has left it more than it computes now
-    const auto first = sequence.blocks.size();
-    pool_.allocate(blocks, sequence.blocks);
-    if (connector_ != nullptr)
-      connector_->allocated(std::span(sequence.blocks).subspan(first), decodes_.step());
-  }
-
-  void release(Sequence& sequence) {
-    if (connector_ != nullptr) {
-      std::vector<BlockId> kept = sequence.blocks;
-      const bool holds = connector_->holds(sequence, [this, kept] {
-        pool_.release(kept);
-        blocked_ = false;
-      });
-      if (!holds) pool_.release(sequence.blocks);
-    } else {
-      pool_.release(sequence.blocks);
-    }
-    sequence.blocks.clear();
-    sequence.hashed = 0;
-    sequence.stored_blocks = 0;
+    blocks_.allocate(sequence, blocks, decodes_.step());
   }
 
   EngineLimits limits_;
   BlockPool& pool_;
   Connector* connector_;
   std::int64_t window_;
+  SequenceBlocks blocks_;
   DecodeSet decodes_;
   WaitingQueue waiting_;
   std::vector<Sequence*> running_;   // admission order
