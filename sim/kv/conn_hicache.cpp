@@ -20,7 +20,7 @@
 #include "sim/base/rng.hpp"
 #include "sim/kv/conn_chunk_store.hpp"
 #include "sim/kv/conn_host_tier.hpp"
-#include "sim/kv/offload_queue.hpp"
+#include "sim/kv/conn_offload_queue.hpp"
 #include "sim/store/store_client.hpp"
 
 namespace kvsim {

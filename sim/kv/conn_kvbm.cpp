@@ -22,9 +22,9 @@
 #include "sim/kv/conn_chunk_store.hpp"
 #include "sim/kv/conn_chunked.hpp"
 #include "sim/kv/conn_copy.hpp"
+#include "sim/kv/conn_offload_queue.hpp"
 #include "sim/kv/frequency_filter.hpp"
 #include "sim/kv/host_cache.hpp"
-#include "sim/kv/offload_queue.hpp"
 #include "sim/store/store_client.hpp"
 
 namespace kvsim {

@@ -25,6 +25,40 @@ Offload random_offload(Rng& rng) {
                     {"eviction", rng.below(2) == 0 ? "lru" : "arc"},
                     {"prompt_only", rng.below(2) == 0},
                     {"deferred_stores", rng.below(2) == 0}};
+  const Json redis = {{"kind", "redis"}, {"maxmemory_bytes", 1'000'000 * (1 + rng.below(200))}};
+  switch (rng.below(6)) {
+    case 0:
+      offload.plugin = {{"kind", "kvbm"},
+                        {"cpu_bytes", 1'000'000 * (1 + rng.below(60))},
+                        {"disk", "ssd"},
+                        {"disk_bytes", 1'000'000 * (1 + rng.below(60))},
+                        {"disk_filter", rng.below(2) == 0},
+                        {"gpu_direct", rng.below(2) == 0},
+                        {"transfer_blocks", 1 + rng.below(16)}};
+      break;
+    case 1: {
+      const char* writes[] = {"write_through", "write_through_selective", "write_back"};
+      const char* prefetches[] = {"timeout", "best_effort", "wait_complete"};
+      offload.plugin = {{"kind", "hicache"},
+                        {"size_bytes", 1'000'000 * (1 + rng.below(60))},
+                        {"storage", "kv"},
+                        {"write_policy", writes[rng.below(3)]},
+                        {"prefetch_policy", prefetches[rng.below(3)]},
+                        {"prefetch_tokens", 16},
+                        {"prefetch_timeout_base_s", rng.uniform(0, 3)},
+                        {"client", {{"command_s", rng.uniform(0, 0.3)}}}};
+      offload.stores["kv"] = redis;
+      offload.layers = 4;
+      break;
+    }
+    case 2:
+      offload.plugin = {{"kind", "trtllm-host"},
+                        {"host_cache_bytes", 1'000'000 * (1 + rng.below(60))},
+                        {"decode_priority", rng.below(2) == 0 ? 35 : 50}};
+      break;
+    default:
+      break;
+  }
   offload.up = 1e6 * rng.uniform(0.5, 20);
   offload.down = 1e6 * rng.uniform(0.5, 20);
   offload.up_together = offload.up * rng.uniform(0.5, 1);

@@ -3,8 +3,8 @@
 // unless the test is about it. Prefix caching is off: HBM must not hit.
 #include <gtest/gtest.h>
 
+#include "sim/kv/conn_offload_queue.hpp"
 #include "sim/kv/frequency_filter.hpp"
-#include "sim/kv/offload_queue.hpp"
 #include "tests/child.hpp"
 #include "tests/unit/engine_harness.hpp"
 
