@@ -161,6 +161,8 @@ void Engine::plan_more(Seconds now) {
 
 void Engine::begin_step(Seconds now) {
   phase_ = Phase::kBeginning;
+  // The connector may have sent a message while it was asked: it waits for the next boundary.
+  timer_.cancel();
   if (connector_ != nullptr) {
     connector_->step_begins(steps_ - 1);
     hold_began_ = now;

@@ -117,6 +117,15 @@ TEST(Hicache, BestEffortTakesWhatCameWhileTheEngineWasBusy) {
   EXPECT_NEAR(story.first_token(4), 21.5 + 0.1 + 1, kTolerance);
 }
 
+TEST(Hicache, ALoadOfARequestThatAskedTwiceAtOnceBeginsOnce) {
+  Script script = with_storage({{"prefetch_policy", "best_effort"}, {"size_bytes", 99 * kBlock}});
+  script.requests[3] = {.arrival = 20, .input = 144, .prompt = {text(1, 64), text(3, 80)}};
+  const Story story = run(script);
+  EXPECT_EQ(story.requests[3].hit_tokens[1], 64);
+  EXPECT_NEAR(story.first_token(3), 20 + 0.1 + 1, kTolerance);
+  EXPECT_NEAR(story.counts.down_busy, 0.4, kTolerance);
+}
+
 TEST(Hicache, ATimeOutEndsTheWaitForAHungStore) {
   Script script = with_storage();
   script.offload->stores["kv"]["outages"] = {{{"at_s", 19}, {"for_s", 60}, {"kind", "hung"}}};
