@@ -359,6 +359,7 @@ class VllmScheduler final : public Scheduler {
     sequence.state = Sequence::State::kPrefill;
     if (sequence.first_scheduled < Seconds(0)) {
       sequence.first_scheduled = now_;
+      sequence.take_prefetched();
       sequence.fetched_before = sequence.record.fetch;
       sequence.lookup_before = sequence.lookup_time;
     }

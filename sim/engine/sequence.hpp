@@ -47,10 +47,18 @@ struct Sequence : KvSequence {
   Seconds first_scheduled{-1};
   Seconds last_token{-1};
   Seconds load_began{-1};
-  std::int64_t load_to = 0;     // end of the prefix that the latest load promised
-  Seconds fetched_before{0};    // part of record.fetch that lies before first_scheduled
-  Seconds lookup_before{0};  // the same of lookup_time
+  std::int64_t load_to = 0;   // end of the prefix that the latest load promised
+  Seconds fetched_before{0};  // part of record.fetch that lies before first_scheduled
+  Seconds lookup_before{0};   // the same of lookup_time
 
+  // What a connector brought into DRAM while this waited counts as fetching.
+  void take_prefetched() {
+    for (std::size_t i = 0; i < kStages; ++i) {
+      record.fetch += prefetched.seconds[i];
+      record.fetch_stages[i] += prefetched.seconds[i];
+    }
+    prefetched = {};
+  }
   [[nodiscard]] std::int64_t known() const { return prompt_tokens + produced; }
 };
 

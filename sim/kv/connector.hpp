@@ -37,6 +37,7 @@ struct KvSequence {
   // For the record: time that the connector spent on this request, since the engine looked last.
   Seconds lookup_time{0};
   StageTimes fetched;
+  StageTimes prefetched;  // into DRAM, while it waited to be admitted: adds up to what passed
 };
 
 // What a tier holds and did, for the summary.
