@@ -208,7 +208,8 @@ void add_random_tiers(Json& experiment, Rng& rng) {
                                      native_on_tiers, hicache, trtllm_host});
   if (make == nullptr) return;
   pool["connector"] = make(world);
-  experiment["nodes"] = {node("node", pick<std::int64_t>(rng, {1, 8})), node("server", 1)};
+  pool["tensor_parallel"] = pick<std::int64_t>(rng, {1, 1, 2});
+  experiment["nodes"] = {node("node", pick<std::int64_t>(rng, {2, 8})), node("server", 1)};
   experiment["stores"] = {store(world, "kv"), store(world, "files")};
   experiment["stores"][1]["place"] = "each-node";
   experiment["stores"][1].erase("node");
