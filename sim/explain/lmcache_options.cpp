@@ -91,16 +91,16 @@ void translate_serde(Explanation& out) {
 }
 
 // Policies of which we have a plug-in.
-void translate_policy(Explanation& out, const char* name) {
+void translate_policy(Explanation& out, const char* name, const char* key) {
   Explained* policy = out.find(name);
   if (policy == nullptr || policy->effect != Effect::kModelled) return;
   const std::string word = lower_case(policy->value);
   for (const char* known : {"lru", "lfu", "fifo", "arc"})
     if (word == known) {
-      out.config["cache_policy"] = word;
+      out.config[key] = word;
       return;
     }
-  out.config.erase("cache_policy");
+  out.config.erase(key);
   policy->effect = Effect::kNotModelled;
   policy->key.clear();
   policy->text += " This one is not modelled.";
@@ -224,7 +224,7 @@ void explain_lmcache_server(const std::vector<NamedValue>& options, Explanation&
   out.config["kind"] = "lmcache-mp";
   OptionReader reader(lmcache_server_table(), out);
   for (const NamedValue& option : options) reader.read(option);
-  translate_policy(out, "eviction_policy");
+  translate_policy(out, "eviction_policy", "eviction");
   if (!reader.given("l1_size_gb"))
     out.contradictions.push_back("l1_size_gb is missing: the server does not start without it.");
   if (!reader.given("eviction_policy"))
@@ -252,7 +252,7 @@ void explain_lmcache(const std::vector<NamedValue>& options, Explanation& out) {
   translate_disk(out);
   translate_remote(out);
   translate_serde(out);
-  translate_policy(out, "cache_policy");
+  translate_policy(out, "cache_policy", "cache_policy");
   translate_unfull_chunk(reader, out);
   Checks(reader, out).run();
 }

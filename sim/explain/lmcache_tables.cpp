@@ -201,7 +201,7 @@ Rows server_rows() {
        "0.8", "Share of that DRAM in use at which eviction starts."},
       {"eviction_ratio", kModelled, "/eviction_ratio", Unit::kNumber, Range{0, 1}, "0.2",
        "Share of what is allocated that one eviction frees."},
-      {"eviction_policy", kModelled, "/cache_policy", Unit::kText, kAnyRange, "LRU",
+      {"eviction_policy", kModelled, "/eviction", Unit::kText, kAnyRange, "LRU",
        "Which chunks go first; the server demands it."},
       {"l2_adapter", kNotModelled, "", Unit::kText, kAnyRange, "",
        "A tier below DRAM: written in the background, read back during lookups."},

@@ -113,7 +113,7 @@ TEST(ExplainLmcache, TheMultiprocessServerHasItsOwnConnector) {
   EXPECT_EQ(line.config, Json({{"kind", "lmcache-mp"},
                                {"chunk_tokens", 512},
                                {"l1_bytes", 1600 * kGibi},
-                               {"cache_policy", "lru"},
+                               {"eviction", "lru"},
                                {"eviction_trigger", 0.9},
                                {"eviction_ratio", 0.1}}));
 }
