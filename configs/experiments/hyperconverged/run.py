@@ -45,6 +45,20 @@ def run(kvsim, out, row):
         return json.load(file)
 
 
+def step_waits(summary):
+    """Share of the time that steps wait for KV, and for whom."""
+    waits = summary.get("step_waits_s")
+    if not waits:
+        return "-"
+    loads = waits["loads"]
+    engines = sum(r["kind"] == "gpu" for r in summary["resources"])
+    everything = engines * summary["simulated_s"]
+    text = f"{100 * (loads + waits['stores'] + waits['lookups']) / everything:.0f} %"
+    parts = sorted(waits["load_stages"].items(), key=lambda part: -part[1])
+    named = [f"{name} {100 * value / loads:.0f}" for name, value in parts if value > 0.05 * loads]
+    return text + (f" ({', '.join(named)})" if loads > 0.01 * everything else "")
+
+
 def figures(summary):
     throughput = summary["throughput"]
     parts = summary["ttft_breakdown_s"]
@@ -57,7 +71,7 @@ def figures(summary):
         "ttft_s": summary["latency_s"]["ttft"]["mean"],
         "lookup_s": parts["lookup"],
         "fetch_s": sum(parts["fetch"].values()),
-        "bottleneck": summary["bottleneck"]["resource"],
+        "step_waits": step_waits(summary),
     }
     return values
 
