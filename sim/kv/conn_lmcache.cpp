@@ -104,8 +104,12 @@ bool Lmcache::holds(KvSequence& sequence, std::function<void()>) {
 
 std::vector<std::string> Lmcache::warnings() const {
   const Json& serde = options_.serde;
-  return codec_->warnings(serde.is_object() ? serde["kind"].get<std::string>()
-                                            : serde.get<std::string>());
+  std::vector<std::string> out = codec_->warnings(
+      serde.is_object() ? serde["kind"].get<std::string>() : serde.get<std::string>());
+  const std::string& disk = options_.local_disk;
+  if (!disk.empty() && !context_.stores.find(disk).shards.front().store->local())
+    out.push_back("local_disk: " + disk + " is a server, where LMCache has files");
+  return out;
 }
 
 std::vector<ResourceUse> Lmcache::resources() const {
@@ -173,8 +177,10 @@ Task Lmcache::prefetch(std::int64_t number, std::int64_t serial) {
     if (wanted == 0) continue;
     const auto first = visit.chunks.begin() + visit.pinned;
     std::vector<ChunkPart> part(first, first + wanted);
+    std::vector<ChunkPart> values = cut_.values(part, 0, context_.layers);
     std::int64_t fetched = 0;
-    co_await lower_[tier]->fetch(part, fetched, times);
+    co_await lower_[tier]->fetch(values, fetched, times);
+    if (options_.use_layerwise) fetched = join_layers(part, values, fetched);
     part.resize(static_cast<std::size_t>(fetched));
     Visit* still = visit_of(number, serial);
     if (still == nullptr) {
@@ -194,6 +200,19 @@ Task Lmcache::prefetch(std::int64_t number, std::int64_t serial) {
     if (fetched < wanted) break;
   }
   visits_.at(number).sequence->prefetched.add(times.split_over(tasks_.now() - began));
+}
+
+// Memory of the values that came, layer by layer, becomes that of whole chunks: all or none.
+std::int64_t Lmcache::join_layers(const std::vector<ChunkPart>& chunks,
+                                  const std::vector<ChunkPart>& values, std::int64_t came) {
+  for (std::int64_t i = 0; i < came; ++i) pool_.release(values[static_cast<std::size_t>(i)].bytes);
+  if (came < static_cast<std::int64_t>(values.size())) return 0;
+  std::int64_t whole = 0;
+  for (const ChunkPart& chunk : chunks) {
+    if (!pool_.reserve(chunk.bytes)) break;
+    ++whole;
+  }
+  return whole;
 }
 
 void Lmcache::pin(Visit& visit, std::int64_t chunks) {
@@ -242,8 +261,14 @@ bool Lmcache::worth_loading(const Visit& visit, std::int64_t local_tokens,
   if (context_.recompute_tokens_per_s <= 0) return true;
   const std::int64_t gained = tokens - local_tokens;
   Seconds fetch = cut_.bytes_of(gained) / (context_.to_device_rate * options_.load_efficiency);
-  for (std::size_t tier = 0; tier < lower_.size(); ++tier)
-    fetch += lower_[tier]->estimate(visit.by_tier[tier + 1], cut_.bytes_of(options_.chunk_tokens));
+  const std::int64_t first = local_tokens / options_.chunk_tokens;
+  std::int64_t begin = visit.by_tier[0];
+  for (std::size_t tier = 0; tier < lower_.size(); ++tier) {
+    const std::int64_t end = begin + visit.by_tier[tier + 1];
+    fetch +=
+        lower_[tier]->estimate(end - std::max(begin, first), cut_.bytes_of(options_.chunk_tokens));
+    begin = end;
+  }
   const Seconds compute(static_cast<double>(gained) /
                         static_cast<double>(context_.recompute_tokens_per_s));
   return fetch < compute;

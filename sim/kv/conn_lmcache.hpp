@@ -82,6 +82,8 @@ class Lmcache final : public Connector {
   Visit* visit_of(std::int64_t number, std::int64_t serial);
   Task look_up(std::int64_t number, std::int64_t serial);
   Task prefetch(std::int64_t number, std::int64_t serial);
+  std::int64_t join_layers(const std::vector<ChunkPart>& chunks,
+                           const std::vector<ChunkPart>& values, std::int64_t came);
   Match found(const Visit& visit, std::int64_t local_tokens, std::int64_t limit_tokens);
   bool worth_loading(const Visit& visit, std::int64_t local_tokens, std::int64_t tokens) const;
   void pin(Visit& visit, std::int64_t chunks);

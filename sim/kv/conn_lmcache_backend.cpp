@@ -232,13 +232,24 @@ Task LmcacheBackend::put_chunk(Rank& rank, ChunkPart chunk, Countdown& left) {
 }
 
 Seconds LmcacheBackend::estimate(std::int64_t chunks, Bytes each) const {
+  if (chunks <= 0) return Seconds(0);
   const Bytes stored = codec_.encoded(each);
   const StoreClient& client = *ranks_.front().client;
-  // The client's thread is what the jobs in flight share; the rest of the first one comes on top.
-  const Seconds one = client.estimate_get(stored);
-  const Seconds thread = options_.client.command + Codec::time(stored, options_.client.receive) +
-                         host_.copy_time(stored, 1) + Codec::time(each, codec_.decode());
-  return one + thread * static_cast<double>(chunks);
+  const ClientOptions& costs = options_.client;
+  const Seconds copying =
+      client.estimate_work(host_.copy_time(stored, 1) + Codec::time(each, codec_.decode()));
+  Seconds one = client.estimate_get(stored) + copying;
+  Seconds work = client.estimate_work(costs.command + Codec::time(stored, costs.receive)) + copying;
+  if (options_.two_keys) {
+    one += client.estimate_get(kMetadata);
+    work += client.estimate_work(costs.command);
+  }
+  // What is under way at a time shares the client's threads; a blocking one is taken by each.
+  const std::int64_t at_once =
+      costs.blocking ? std::min(options_.workers, costs.threads) : options_.workers;
+  const auto times = [](std::int64_t count) { return static_cast<double>(count); };
+  return std::max(one + work * times(groups_of(chunks, costs.threads) - 1),
+                  one * times(groups_of(chunks, at_once)));
 }
 
 std::vector<ResourceUse> LmcacheBackend::resources() const {

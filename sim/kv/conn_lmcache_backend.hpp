@@ -45,7 +45,7 @@ class LmcacheBackend {
   // In the background; `done` is called when the memory of the chunks may go.
   void put(std::vector<ChunkPart> chunks, std::function<void()> done);
 
-  // Of one chunk after the other on an idle system.
+  // Of a fetch on an idle system: as many chunks at a time as jobs and threads allow.
   [[nodiscard]] Seconds estimate(std::int64_t chunks, Bytes each) const;
   [[nodiscard]] bool healthy() const { return tasks_.now() >= unhealthy_until_; }
   [[nodiscard]] Bytes stored() const { return stored_; }

@@ -68,6 +68,10 @@ class StoreClient {
   [[nodiscard]] Task run(Command& command);
   // Of one get on an idle system, for decisions.
   [[nodiscard]] Seconds estimate_get(Bytes bytes) const;
+  // What work() takes of one thread.
+  [[nodiscard]] Seconds estimate_work(Seconds cpu) const {
+    return route_.free_client ? Seconds(0) : cpu;
+  }
   // Work of the client's own threads: decoding, copying into place.
   [[nodiscard]] Task work(Seconds cpu, StageTimes& times);
   // They sleep: costs time also where work is free.
