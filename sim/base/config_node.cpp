@@ -118,6 +118,7 @@ Json load_json(const std::string& file) {
 }
 
 std::string join_names(const std::vector<std::string>& names) {
+  if (names.empty()) return "(there is none)";
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
   return out;

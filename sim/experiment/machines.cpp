@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "sim/base/registry.hpp"
 #include "sim/base/rng.hpp"
@@ -35,13 +36,17 @@ struct Machines::StoreGroup {
 class Machines::Access final : public StoreAccess {
  public:
   std::map<std::string, StoreRoute> routes;
+  std::set<std::string> asked;
   const StoreRoute& find(const std::string& name) override {
     const auto at = routes.find(name);
-    if (at != routes.end()) return at->second;
+    if (at != routes.end()) {
+      asked.insert(name);
+      return at->second;
+    }
     std::vector<std::string> names;
     for (const auto& [known, route] : routes) names.push_back(known);
     throw ConfigError(fmt::format("/stores: found no store called \"{}\"; allowed: one of {}", name,
-                                  names.empty() ? "(none is configured)" : join_names(names)));
+                                  join_names(names)));
   }
 };
 
@@ -109,22 +114,31 @@ Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const Nod
   if (is_free("network")) line = line * kFreeSpeed;
   machine->out = world_.add_link(name + ".nic.out", line);
   machine->in = world_.add_link(name + ".nic.in", line);
-  for (const Json& disk : config.disks) {
-    DiskName own;
-    const Json options = split_options(ConfigNode(disk, experiment.file(), "/nodes/disks"), own);
-    const ConfigNode node(options, experiment.file(), "/nodes/disks/" + own.name);
-    const std::string full = name + "." + own.name;
-    Disk::Context context{.tasks = tasks_,
-                          .name = full,
-                          .deterministic = plan_.deterministic,
-                          .seed = plan_.seed ^ hash_name(full),
-                          .memory = cpu.copy,
-                          .speed = is_free("disk") ? kFreeSpeed : 1};
-    machine->host->add_disk(own.name, Registry<Disk>::instance().make(node, context));
-    machine->disk_kinds.push_back(Registry<Disk>::instance().find(node).resolve(node)["kind"]);
-  }
+  for (const Json& disk : config.disks)
+    add_disk(*machine, ConfigNode(disk, experiment.file(), "/nodes/disks"), cpu.copy);
   machines_.push_back(std::move(machine));
   return *machines_.back();
+}
+
+void Machines::add_disk(Machine& machine, const ConfigNode& disk, Bandwidth memory) {
+  DiskName own;
+  const Json options = split_options(disk, own);
+  Host& host = *machine.host;
+  if (host.disk(own.name) != nullptr)
+    disk.fail("two called \"" + own.name + "\"", "a name of its own for each disk of a node");
+  const ConfigNode node(options, disk.file(), disk.path() + "/" + own.name);
+  const std::string full = host.name() + "." + own.name;
+  Disk::Context context{.tasks = tasks_,
+                        .name = full,
+                        .deterministic = plan_.deterministic,
+                        .seed = plan_.seed ^ hash_name(full),
+                        .memory = memory,
+                        .speed = is_free("disk") ? kFreeSpeed : 1};
+  named_by(node.file() + ": " + node.path(), [&] {
+    host.add_disk(own.name, Registry<Disk>::instance().make(node, context));
+    host.dram().hold(full, host.disk(own.name)->dram());
+  });
+  machine.disk_kinds.push_back(Registry<Disk>::instance().find(node).resolve(node)["kind"]);
 }
 
 std::unique_ptr<Store> Machines::make_store(const ConfigNode& node, const Json& options,
@@ -145,6 +159,10 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
   auto group = std::make_unique<StoreGroup>();
   const Json options = split_options(node, group->config);
   const StoreConfig& config = group->config;
+  for (const auto& other : groups_)
+    if (other->config.name == config.name)
+      node.at("name").fail("two stores called \"" + config.name + "\"",
+                           "a name of its own for each");
   Json resolved = echo_config(config);
   const ConfigNode plugin(options, node.file(), node.path());
   resolved.update(Registry<Store>::instance().find(plugin).resolve(plugin));
@@ -154,8 +172,9 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
   if (config.place == "dedicated") {
     const auto kind = std::find_if(nodes.begin(), nodes.end(),
                                    [&](const NodeConfig& n) { return n.name == config.node; });
-    if (kind == nodes.end())
-      node.at("node").fail("\"" + config.node + "\"", "the name of one of /nodes, for its machine");
+    constexpr const char* kAllowed = "the name of one of /nodes, for its machine";
+    if (!node.has("node")) node.fail("no \"node\"", kAllowed);
+    if (kind == nodes.end()) node.at("node").fail("\"" + config.node + "\"", kAllowed);
     places.push_back(&add_machine(node, *kind, config.name));
   } else {
     for (std::int64_t i = 0; i < plan_.nodes; ++i)
@@ -172,29 +191,31 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
     for (std::size_t j = 0; j < group->instances.size(); ++j) {
       if (config.place == "each-node" && j != i) continue;
       StoreGroup::Instance& instance = group->instances[j];
-      route.shards.push_back({instance.store.get(), &wire_between(*machines_[i], *instance.machine),
+      route.shards.push_back({instance.store.get(),
+                              &wire_between(*machines_[i], *instance.machine, *instance.store),
                               instance.machine->host.get()});
     }
   }
   groups_.push_back(std::move(group));
 }
 
-Wire& Machines::wire_between(Machine& client, Machine& server) {
+Wire& Machines::wire_between(Machine& client, Machine& server, const Store& store) {
   Wire::Options options;
   const NetworkConfig& network = plan_.network;
   if (&client == &server) {
-    options.round_trip = network.loopback_round_trip;
+    if (!store.local()) options.round_trip = network.loopback_round_trip;
   } else {
     client.networked = server.networked = true;
     options.round_trip = network.round_trip;
     options.stream = network.stream;
-    options.line = network.nic * network.efficiency;
+    options.line = std::min(client.nic, server.nic) * network.efficiency;
     options.to_server = world_.add_path({client.out, server.in});
     options.to_client = world_.add_path({server.out, client.in});
   }
   if (is_free("network")) {
     options.round_trip = Seconds(0);
     options.stream = Bandwidth(0);
+    options.line = Bandwidth(0);
   }
   wires_.push_back(std::make_unique<Wire>(tasks_, options));
   return *wires_.back();
@@ -211,6 +232,17 @@ std::vector<Machines::NamedStore> Machines::stores() const {
   for (const auto& group : groups_)
     for (const StoreGroup::Instance& instance : group->instances)
       out.push_back({instance.name, instance.store.get()});
+  return out;
+}
+
+std::vector<std::string> Machines::unreached_stores() const {
+  std::vector<std::string> out;
+  for (const auto& group : groups_) {
+    const std::string& name = group->config.name;
+    if (std::none_of(accesses_.begin(), accesses_.end(),
+                     [&](const auto& access) { return access->asked.contains(name); }))
+      out.push_back('"' + name + '"');
+  }
   return out;
 }
 

@@ -31,7 +31,7 @@ class Machines {
   // Of the i-th node that carries replicas.
   [[nodiscard]] Host& host(std::size_t node);
   [[nodiscard]] StoreAccess& access(std::size_t node);
-  // DRAM that stores take; after connectors have taken theirs.
+  // DRAM that stores take; after connectors have taken theirs, and disks made of DRAM before.
   void check_dram();
 
   struct NamedStore {
@@ -39,6 +39,8 @@ class Machines {
     const Store* store;
   };
   [[nodiscard]] std::vector<NamedStore> stores() const;
+  // Names, as configured, of those that no connector has looked for.
+  [[nodiscard]] std::vector<std::string> unreached_stores() const;
   struct NamedDisk {
     std::string name;
     std::string kind;  // of its plug-in
@@ -59,10 +61,11 @@ class Machines {
 
   Machine& add_machine(const ConfigNode& experiment, const NodeConfig& config,
                        const std::string& name);
+  void add_disk(Machine& machine, const ConfigNode& disk, Bandwidth memory);
   void add_store(const ConfigNode& node, const std::vector<NodeConfig>& nodes);
   std::unique_ptr<Store> make_store(const ConfigNode& node, const Json& options,
                                     const std::string& name, Machine& machine);
-  Wire& wire_between(Machine& client, Machine& server);
+  Wire& wire_between(Machine& client, Machine& server, const Store& store);
   [[nodiscard]] bool is_free(const std::string& kind) const;
 
   World& world_;

@@ -72,6 +72,14 @@ Recorder make_recorder(const ExperimentConfig& config) {
   return Recorder(window, {config.slo.ttft, config.slo.tpot});
 }
 
+// Free resources that nothing has would be no what-if at all.
+void check_free(const ConfigNode& node, const std::vector<std::string>& free) {
+  const std::vector<std::string> kinds = {"client", "server", "disk", "network", "memory", "pcie"};
+  for (std::size_t i = 0; i < free.size(); ++i)
+    if (std::find(kinds.begin(), kinds.end(), free[i]) == kinds.end())
+      node.at("assume_free").at(i).fail('"' + free[i] + '"', "one of " + join_names(kinds));
+}
+
 }  // namespace
 
 struct Simulation::State {
@@ -113,6 +121,7 @@ struct Simulation::State {
   void close_window(Seconds) { world.stop(); }
   [[nodiscard]] RunFacts facts() const;
   [[nodiscard]] std::string stuck_engines() const;
+  [[nodiscard]] std::vector<std::string> unreached_stores() const;
 };
 
 Simulation::State::State(const ConfigNode& experiment)
@@ -140,6 +149,7 @@ void Simulation::State::read() {
   pool = named_by(place_of(pool_node),
                   [&] { return plan_pool(pool_node, config.pools.front(), config.nodes); });
   load = read_load(node, config.load);
+  check_free(node, config.assume_free);
   const auto seed = static_cast<std::uint64_t>(config.seed);
   source = make_source(node, load, seed);
   if (node.has("cost")) find_profile(node.at("cost"), "prices", "prices", config.cost.prices);
@@ -186,7 +196,9 @@ void Simulation::State::build() {
     }));
     context.kv_blocks.push_back(frontend->engines().back()->pool().total());
   }
-  if (machines) machines->check_dram();
+  if (machines) named_by(node.file() + ": /nodes", [&] { machines->check_dram(); });
+  for (const std::string& name : unreached_stores())
+    config.warnings.push_back("store " + name + ": no connector asks it");
   if (const Connector* connector = frontend->engines().front()->connector())
     for (const TierUse& tier : connector->tiers()) tiers.push_back(tier.name);
   frontend->set_router(Registry<Router>::instance().make(
@@ -200,6 +212,15 @@ void Simulation::State::build() {
         std::make_unique<Timer>(world, Priority::kClient, call<&State::close_window>(), this);
     end_of_window->set(config.measure.warmup + *config.measure.duration);
   }
+}
+
+std::vector<std::string> Simulation::State::unreached_stores() const {
+  if (machines) return machines->unreached_stores();
+  std::vector<std::string> out;
+  for (const Json& store : config.stores)
+    out.push_back(store.is_object() && store.contains("name") ? store["name"].dump()
+                                                              : store.dump());
+  return out;
 }
 
 void Simulation::State::build_machines() {

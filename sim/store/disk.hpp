@@ -57,6 +57,8 @@ class Disk {
   [[nodiscard]] virtual bool take_space(Bytes bytes) = 0;
   virtual void give_space(Bytes bytes) = 0;
 
+  // Of its host's, that it is made of.
+  [[nodiscard]] virtual Bytes dram() const { return Bytes(0); }
   // Rate of a long read or write by one caller, alone: for estimates, not for spending time.
   [[nodiscard]] virtual Bandwidth rate(bool write) const = 0;
   [[nodiscard]] virtual DiskUse use() const = 0;

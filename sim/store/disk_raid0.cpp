@@ -77,6 +77,11 @@ class Raid0 : public Disk {
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }
   void give_space(Bytes bytes) override { space_.give(bytes); }
+  [[nodiscard]] Bytes dram() const override {
+    Bytes sum{0};
+    for (const auto& member : members_) sum += member->dram();
+    return sum;
+  }
   [[nodiscard]] Bandwidth rate(bool write) const override {
     Bandwidth sum{0};
     for (const auto& member : members_) sum += member->rate(write);

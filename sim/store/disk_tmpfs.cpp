@@ -41,6 +41,7 @@ class Tmpfs : public Disk {
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }
   void give_space(Bytes bytes) override { space_.give(bytes); }
+  [[nodiscard]] Bytes dram() const override { return space_.capacity(); }
   [[nodiscard]] Bandwidth rate(bool) const override { return rate_; }
   [[nodiscard]] DiskUse use() const override {
     return {

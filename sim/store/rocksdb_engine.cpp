@@ -47,6 +47,11 @@ RocksdbEngine::RocksdbEngine(const RocksdbOptions& options, const Store::Context
   const Bandwidth limit = options.lsm.rate_limit;
   if (limit > Bandwidth(0) && limit < kNoLimit)
     limiter_ = std::make_unique<SharedServer>(tasks_, name_ + ".limiter", "limit", limit.count());
+  const Bytes room = disk_.use().capacity;
+  if (options.start.filled > room)
+    throw ConfigError(fmt::format(
+        "store {}: initial_state/filled_bytes: found {}; allowed: at most what disk {} holds, {}",
+        name_, options.start.filled.count(), options.disk, room.count()));
   if (options.eviction != "none" && options.max_db == Bytes(0))
     throw ConfigError(
         fmt::format("store {}: eviction: found \"{}\"; allowed: \"none\", or max_db_bytes above 0",

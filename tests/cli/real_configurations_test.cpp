@@ -26,7 +26,7 @@ class RealConfigurations : public CommandTest {
         {"nodes",
          {{{"gpus", 1},
            {"dram_bytes", 1e12},
-           {"disks", {{{"name", "ssd"}, {"kind", "tmpfs"}, {"capacity_bytes", 1e12}}}}}}},
+           {"disks", {{{"name", "ssd"}, {"kind", "tmpfs"}, {"capacity_bytes", 1e11}}}}}}},
         {"stores", {store}},
         {"pools", {pool}}};
     experiment["pools"][0]["llm"] = "qwen3-0.6b";
