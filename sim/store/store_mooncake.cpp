@@ -95,6 +95,7 @@ class Mooncake final : public StoreBase {
   Threads threads_;
   Disk* disk_ = nullptr;
   Bytes on_disk_{0};
+  Bytes offloading_{0};  // of those: being written
   Bytes offloaded_{0};
   bool evicting_ = false;
 };
@@ -233,6 +234,7 @@ void Mooncake::evict_once() {
     const Bytes bytes = master_.find(key)->bytes;
     if (disk_ != nullptr && room_on_disk(bytes)) {
       on_disk_ += bytes;
+      offloading_ += bytes;
       master_.set_offloading(key);
       tasks().start(offload(key, life()));
       continue;
@@ -253,6 +255,7 @@ Task Mooncake::offload(StoreKey key, std::int64_t life) {
   if (!context().free_disk)
     co_await disk_->io({.write = true, .bytes = bytes, .position = mix64(key) >> 16});
   offloaded_ += bytes;
+  offloading_ -= bytes;
   const MooncakeMaster::Object* object = master_.find(key);
   // Removed meanwhile, and maybe put anew.
   if (life != this->life() || object == nullptr || !object->offloading) {
@@ -284,8 +287,9 @@ bool Mooncake::preload(StoreKey key, Bytes bytes) {
 void Mooncake::restart(bool warm) {
   if (warm) return;
   master_.clear();
-  if (disk_ != nullptr) disk_->give_space(on_disk_);
-  on_disk_ = Bytes(0);
+  // What is being written gives its room back by itself.
+  if (disk_ != nullptr) disk_->give_space(on_disk_ - offloading_);
+  on_disk_ = offloading_;
 }
 
 StoreUse Mooncake::use() const {

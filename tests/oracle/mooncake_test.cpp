@@ -151,6 +151,23 @@ TEST(Mooncake, EvictedObjectsGoToTheDiskAndAreReadFromThere) {
   });
 }
 
+// 5 MB take 5 s to write; the process dies meanwhile, and is back before the disk is done.
+TEST(Mooncake, ARestartGivesRoomOnDiskBackOnce) {
+  in_child([] {
+    StoreWorld world({.disk_rate = Bandwidth(1e6)});
+    Json config = mooncake();
+    config["disk"] = "ssd";
+    config["outages"] = {{{"at_s", 2}, {"for_s", 1}}};
+    const auto store = world.make(config);
+    for (StoreKey key = 1; key <= 89; ++key) EXPECT_TRUE(store->preload(key, Bytes(kMega)));
+    world.send(*store, 1, Verb::kPut, 100, kMega);
+    const auto& get = world.send(*store, 4, Verb::kGet, 1);
+    world.world.run();
+    EXPECT_EQ(get.command.answer, Answer::kMissing);
+    EXPECT_EQ(world.disk->use().used, Bytes(0));
+  });
+}
+
 TEST(Mooncake, SlicesUseAllNicsUpToTheHostsLimit) {
   EXPECT_NEAR(mooncake_rate(1, Bandwidth(25e9)).count(), 21.25e9, 1);
   EXPECT_NEAR(mooncake_rate(4, Bandwidth(25e9)).count() / 87e9, 1, 0.05) << "measured: 87 GB/s";
