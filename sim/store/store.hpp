@@ -94,7 +94,7 @@ class Store {
   // The command's bytes have arrived; comes back with its answer, when the reply is complete in the
   // server (what it spends on sending it included). The command outlives the call.
   [[nodiscard]] virtual Task serve(Command& command) = 0;
-  // What a key's value takes, nullopt when it is not there: for tests and estimates, no time.
+  // Whether a get would find it: for tests and estimates, no time.
   [[nodiscard]] virtual bool contains(StoreKey key) const = 0;
   // Puts a value there before time starts. False when there is no room.
   virtual bool preload(StoreKey key, Bytes bytes) = 0;
@@ -104,7 +104,7 @@ class Store {
   [[nodiscard]] virtual Bytes dram() const = 0;
   // Predicted, not spent: server seconds and disk seconds to serve a get of this size.
   [[nodiscard]] virtual Seconds estimate_get(Bytes bytes) const = 0;
-  // True for an in-process library or a file system: no connection, no wire, no RESP.
+  // True for an in-process library or a file system: on its own machine no round trip away.
   [[nodiscard]] virtual bool local() const { return false; }
   [[nodiscard]] virtual StoreUse use() const = 0;
   [[nodiscard]] virtual std::vector<ResourceUse> resources() const = 0;
