@@ -54,6 +54,10 @@ void add_machines(const Machines& machines, Seconds ended, RunFacts& out) {
     written += facts.write_amplification * facts.stored.real();
     taken += facts.stored.real();
   }
+  for (const StoreFacts& store : out.stores)
+    if (store.refused > Bytes(0))
+      out.warnings.push_back(fmt::format("store {} refused {:.3g} GB for lack of room", store.name,
+                                         store.refused.real() / 1e9));
   if (taken > 0) out.write_amplification = written / taken;
   for (const Machines::NamedDisk& named : machines.disks()) {
     out.disks.push_back(disk_facts(named, ended));

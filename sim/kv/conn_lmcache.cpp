@@ -24,7 +24,7 @@ Lmcache::Lmcache(const Options& options, const Context& context)
       context_(context),
       tasks_(context.tasks),
       cut_{options.chunk_tokens, context.block_tokens,  context.block_bytes,
-           context.layers,       options.use_layerwise, options.save_unfull_chunk},
+           context.layers,       options.use_layerwise, options.saves_unfull_chunks()},
       codec_(Registry<Codec>::instance().make(ConfigNode(options_.serde, "serde"),
                                               {context.kv_dtype})),
       pool_(options_.max_local_cpu, make_eviction()) {
@@ -78,7 +78,7 @@ void Lmcache::completed(KvSequence& sequence, std::int64_t full_blocks, std::int
   for (std::int64_t chunk = first; chunk < last; ++chunk)
     save.chunks.push_back(cut_.full(sequence, chunk));
   visit.saved = std::max(visit.saved, last * options_.chunk_tokens);
-  if (prompt_done && options_.save_unfull_chunk && !visit.saved_rest) {
+  if (prompt_done && options_.saves_unfull_chunks() && !visit.saved_rest) {
     visit.saved_rest = true;
     if (visit.saved < sequence.prompt_tokens) save.chunks.push_back(cut_.rest(sequence));
   }
@@ -225,8 +225,11 @@ void Lmcache::pin(Visit& visit, std::int64_t chunks) {
 }
 
 void Lmcache::unpin(Visit& visit) {
-  for (std::int64_t i = 0; i < visit.pinned; ++i)
-    pool_.unpin(visit.chunks[static_cast<std::size_t>(i)].key);
+  for (std::int64_t i = 0; i < visit.pinned; ++i) {
+    const BlockHash key = visit.chunks[static_cast<std::size_t>(i)].key;
+    // Without a DRAM tier, what was prefetched lies there for this request only.
+    options_.local_cpu ? pool_.unpin(key) : pool_.let_go(key);
+  }
   visit.pinned = 0;
 }
 

@@ -71,6 +71,11 @@ struct LmcacheOptions {
     f.optional("sync_s", sync, Range{0, 1}, "Waiting for a stream, per chunk. Default: assumed.");
   }
 
+  // Asynchronous and layerwise loading force it off, as in the real one.
+  [[nodiscard]] bool saves_unfull_chunks() const {
+    return save_unfull_chunk && !enable_async_loading && !use_layerwise;
+  }
+
   void check(std::int64_t block_tokens) const {
     if (chunk_tokens % block_tokens == 0) return;
     throw ConfigError(fmt::format("chunk_tokens: found {}; allowed: a multiple of the engine's {}",

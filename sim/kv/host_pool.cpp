@@ -61,4 +61,13 @@ void HostPool::unpin(BlockHash key) {
   eviction_->unpinned(key);
 }
 
+void HostPool::let_go(BlockHash key) {
+  Entry& entry = *entries_.find(key);
+  KV_CHECK(entry.pins > 0);
+  if (--entry.pins > 0) return;
+  used_ -= entry.bytes;
+  entries_.erase(key);
+  eviction_->removed(key);
+}
+
 }  // namespace kvsim

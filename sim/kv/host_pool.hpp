@@ -31,6 +31,8 @@ class HostPool {
   // Someone looked for it; recency counts for present ones.
   void touch(BlockHash key) { eviction_->touched(key); }
   [[nodiscard]] bool contains(BlockHash key) const { return entries_.find(key) != nullptr; }
+  // Unpins; the last to do so takes the entry out.
+  void let_go(BlockHash key);
   // Takes an unpinned entry out.
   void drop_coldest();
 

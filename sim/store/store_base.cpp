@@ -82,6 +82,7 @@ Task StoreBase::run_past_outages(Command& command) {
     co_return;
   }
   command = flight->command;
+  if (command.answer == Answer::kNone) command.answer = Answer::kFailed;  // died at this instant
   if (const Outage* outage = current(); outage != nullptr && !outage->dead()) {
     // Served while nobody could be answered.
     const Seconds wait = outage->end() - tasks().now();
