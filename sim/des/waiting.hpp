@@ -119,7 +119,7 @@ class Signal {
       signal_.waits_.push_back(this);
       if (most_ > Seconds(0)) timer_.set(signal_.tasks_.now() + most_);
     }
-    [[nodiscard]] bool await_resume() const { return signal_.fired_; }
+    bool await_resume() const { return signal_.fired_; }  // not everybody asks which
 
    private:
     friend class Signal;
