@@ -72,6 +72,8 @@ def figures(summary):
         "lookup_s": parts["lookup"],
         "fetch_s": sum(parts["fetch"].values()),
         "step_waits": step_waits(summary),
+        "keys": sum(store["puts"] for store in summary.get("stores", [])),
+        "stored_megabytes": sum(store["live_bytes"] for store in summary.get("stores", [])) / 1e6,
     }
     return values
 
