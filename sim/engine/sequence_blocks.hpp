@@ -1,5 +1,5 @@
 // The blocks of sequences: taken from the pool, made hittable, given back; and the connector hears
-// of it. Shared by schedulers that keep KV in blocks.
+// of it. For any scheduler that keeps KV in blocks.
 #pragma once
 
 #include <functional>

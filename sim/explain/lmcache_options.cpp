@@ -80,7 +80,7 @@ void translate_serde(Explanation& out) {
   if (serde->value == "kivi") {
     out.config["serde"] = "naive";
     serde->effect = Effect::kIgnoredByReal;
-    serde->text = "A stub in LMCache that returns the chunk unchanged: the same as naive.";
+    serde->text = "LMCache returns the chunk unchanged: the same as naive.";
   } else if (is_nothing(serde->value)) {
     out.config["serde"] = "naive";
   } else if (serde->value != "naive" && serde->value != "cachegen") {

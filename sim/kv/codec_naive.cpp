@@ -1,4 +1,4 @@
-// No transformation: LMCache's "naive" serde (and its "kivi", a stub that returns the object
+// No transformation: LMCache's "naive" serde (and its "kivi", which returns the object
 // unchanged; spec/lmcache.md section 6).
 #include "sim/base/registry.hpp"
 #include "sim/kv/codec.hpp"

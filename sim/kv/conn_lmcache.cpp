@@ -242,10 +242,8 @@ Connector::Match Lmcache::found(const Visit& visit, std::int64_t local_tokens,
   // Something must be left to compute.
   if (tokens == limit_tokens) --tokens;
   if (tokens - local_tokens < std::max<std::int64_t>(1, options_.min_retrieve_tokens)) return {};
-  if (options_.load_policy == "when-faster" && !worth_loading(visit, local_tokens, tokens)) {
-    ++declined_;
+  if (options_.load_policy == "when-faster" && !worth_loading(visit, local_tokens, tokens))
     return {};
-  }
   Match match;
   match.tokens = tokens - local_tokens;
   match.in_step = true;

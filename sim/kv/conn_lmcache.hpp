@@ -114,7 +114,6 @@ class Lmcache final : public Connector {
   std::deque<Save> saves_;
   std::unique_ptr<Signal> overlap_;  // fires when the layers that load beside the step are there
   std::int64_t dropped_tokens_ = 0;
-  std::int64_t declined_ = 0;  // loads that recomputing was predicted to beat
 };
 
 }  // namespace kvsim

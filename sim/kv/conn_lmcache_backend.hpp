@@ -54,7 +54,7 @@ class LmcacheBackend {
   [[nodiscard]] std::vector<ResourceUse> resources() const;
 
  private:
-  enum Urgency { kPeek, kPrefetch, kGet, kPut };  // of the jobs in a worker process
+  enum Urgency { kPeek, kGet, kPut };  // of the jobs in a worker process
   struct Rank {
     Rank(const Connector::Context& context, const Options& options, const StoreRoute& route,
          std::int32_t number);
