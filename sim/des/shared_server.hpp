@@ -28,7 +28,6 @@ class SharedServer {
   // From now on, uses under way included. Must stay above 0.
   void set_capacity(double capacity);
   [[nodiscard]] double capacity() const { return capacity_; }
-  [[nodiscard]] std::size_t active() const { return uses_.size(); }
   // Busy: the share of its capacity that was used, over time, up to now.
   [[nodiscard]] ResourceUse use_so_far() const;
   void count_bytes(Bytes bytes) { use_.bytes += bytes; }

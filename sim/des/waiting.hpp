@@ -42,7 +42,6 @@ class Threads {
 
   [[nodiscard]] std::int32_t count() const { return count_; }
   [[nodiscard]] std::int32_t free() const { return free_; }
-  [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   // Busy: held, summed over servers, up to now.
   [[nodiscard]] ResourceUse use() const;
   void count_bytes(Bytes bytes) { use_.bytes += bytes; }

@@ -21,7 +21,6 @@ struct Transfer {
 }  // namespace
 
 Task Wire::move(std::optional<World::PathId> path, Bytes bytes) {
-  moved_ += bytes;
   co_await tasks_.sleep(options_.round_trip / 2);
   const Seconds began = tasks_.now();
   if (path) co_await Transfer{tasks_, *path, bytes};

@@ -32,13 +32,11 @@ class Wire {
   [[nodiscard]] Seconds round_trip() const { return options_.round_trip; }
   // Alone, without the round trip.
   [[nodiscard]] Seconds estimate(Bytes bytes) const;
-  [[nodiscard]] Bytes moved() const { return moved_; }
 
  private:
   [[nodiscard]] Task move(std::optional<World::PathId> path, Bytes bytes);
   Tasks& tasks_;
   Options options_;
-  Bytes moved_{0};
 };
 
 }  // namespace kvsim
