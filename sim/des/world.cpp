@@ -188,16 +188,30 @@ void World::run_due() {
       const Seconds due = heap_.front()->due_;
       if (due > clock && due >= first_end_) break;
       if (due > now_ && !platform_->waiting.empty()) break;
-      Timer& timer = *heap_.front();
-      remove(timer);
-      now_ = std::max(now_, timer.due_);
+      run_first();
       constexpr std::uint64_t kEventsBetweenInterruptChecks = 4096;
       if (++events_ % kEventsBetweenInterruptChecks == 0 && interrupt_ && interrupt_()) stop();
-      timer.callback_(timer.owner_, now_);
     }
   });
   inside_ = false;
   arm();
+}
+
+void World::run_first() {
+  Timer& timer = *heap_.front();
+  remove(timer);
+  now_ = std::max(now_, timer.due_);
+  timer.callback_(timer.owner_, now_);
+}
+
+void World::settle() {
+  KV_CHECK(platform_->running.empty(), "transfers are under way");
+  inside_ = true;
+  guarded([&] {
+    while (!stopped_ && !heap_.empty()) run_first();
+  });
+  inside_ = false;
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Timer::set(Seconds at) {

@@ -102,6 +102,9 @@ class World {
 
   // Runs until nothing is pending or stop(). Rethrows what a callback threw. Once per process.
   void run();
+  // Runs timers until none is pending; may be called again. For a world without transfers, outside
+  // run(): SimGrid's clock stays where it is.
+  void settle();
   // Ends run() after the current event: no callback follows.
   void stop() { stopped_ = true; }
   [[nodiscard]] bool stopped() const { return stopped_; }
@@ -121,6 +124,7 @@ class World {
   static bool before(const Timer& a, const Timer& b);
   void arm();
   void run_due();
+  void run_first();
   void guarded(const std::function<void()>& body);
   // Does it at now() by SimGrid's clock, which may have been left behind.
   void in_step(std::function<void()> action);

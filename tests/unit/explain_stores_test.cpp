@@ -138,7 +138,7 @@ TEST(ExplainKvrocks, BytesWhereMebibytesAreMeantAreRefused) {
   EXPECT_EQ(effect_of(explanation, "rocksdb.block_cache_size"), Effect::kRefused);
   EXPECT_TRUE(says(explanation.contradictions, "8 GiB would be written 8192")) << all(explanation);
   EXPECT_TRUE(says(explanation.contradictions, "256 MiB would be written 256"));
-  EXPECT_FALSE(explanation.config["lsm"].contains("write_buffer_bytes"));
+  EXPECT_FALSE(explanation.config.contains(Json::json_pointer("/lsm/write_buffer_bytes")));
   EXPECT_THROW((void)translate_text("kvrocks", "rocksdb.write_buffer_size 268435456\n", "a.conf"),
                ConfigError);
 }
