@@ -61,19 +61,27 @@ Sample summarise(const BenchOperation& operation, const std::vector<double>& tim
   return out;
 }
 
+std::optional<double> Sample::seen(const std::string& name) const {
+  for (const auto& [key, value] : extra)
+    if (key == name) return value;
+  return std::nullopt;
+}
+
 Json to_json(const Sample& sample) {
-  return {{"operation", sample.operation.name},
-          {"bytes", sample.operation.bytes.count()},
-          {"at_once", sample.operation.at_once},
-          {"count", sample.count},
-          {"mean_s", sample.mean.count()},
-          {"p10_s", sample.p10.count()},
-          {"p50_s", sample.p50.count()},
-          {"p90_s", sample.p90.count()},
-          {"p99_s", sample.p99.count()},
-          {"min_s", sample.shortest.count()},
-          {"noise", sample.noise},
-          {"noisy", sample.noisy}};
+  Json out = {{"operation", sample.operation.name},
+              {"bytes", sample.operation.bytes.count()},
+              {"at_once", sample.operation.at_once},
+              {"count", sample.count},
+              {"mean_s", sample.mean.count()},
+              {"p10_s", sample.p10.count()},
+              {"p50_s", sample.p50.count()},
+              {"p90_s", sample.p90.count()},
+              {"p99_s", sample.p99.count()},
+              {"min_s", sample.shortest.count()},
+              {"noise", sample.noise},
+              {"noisy", sample.noisy}};
+  for (const auto& [name, value] : sample.extra) out["extra"][name] = value;
+  return out;
 }
 
 Sample sample_from_json(const Json& json) {
@@ -90,6 +98,9 @@ Sample sample_from_json(const Json& json) {
   out.shortest = Seconds(json.at("min_s").get<double>());
   out.noise = json.at("noise").get<double>();
   out.noisy = json.at("noisy").get<bool>();
+  if (json.contains("extra"))
+    for (const auto& [name, value] : json.at("extra").items())
+      out.extra.emplace_back(name, value.get<double>());
   return out;
 }
 

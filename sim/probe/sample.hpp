@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/base/json.hpp"
@@ -29,6 +31,9 @@ struct Sample {
   Seconds shortest{0};
   double noise = 0;    // half of the mean's 95 % interval, relative
   bool noisy = false;  // it did not become stable in the time it had
+  // What else was seen, by name with its unit: "client_cpu_s", "ratio". Mostly none.
+  std::vector<std::pair<std::string, double>> extra;
+  [[nodiscard]] std::optional<double> seen(const std::string& name) const;
 };
 
 // Quantiles, mean and noise of what was measured. times is not empty; noise from `batches` means of

@@ -80,7 +80,10 @@ TEST(Measure, WhatACallerThrowsComesOut) {
 }
 
 TEST(Sample, SurvivesItsFile) {
-  const Sample sample = summarise({"put", Bytes(65536), 16}, {1, 2, 3, 4, 5});
+  Sample sample = summarise({"put", Bytes(65536), 16}, {1, 2, 3, 4, 5});
+  sample.extra = {{"client_cpu_s", 0.5}};
+  EXPECT_EQ(sample_from_json(to_json(sample)).seen("client_cpu_s"), 0.5);
+  EXPECT_FALSE(sample.seen("ratio"));
   EXPECT_EQ(to_json(sample_from_json(to_json(sample))), to_json(sample));
   EXPECT_EQ(sample.p50, Seconds(3));
   EXPECT_EQ(sample.mean, Seconds(3));
