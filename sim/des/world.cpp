@@ -46,7 +46,11 @@ struct World::Platform {
   Seconds armed_at{0};
 };
 
-World::World() : platform_(std::make_unique<Platform>()) {
+World::World() = default;
+
+World::Platform& World::platform() {
+  if (platform_) return *platform_;
+  platform_ = std::make_unique<Platform>();
   int argc = 5;
   // Defaults model wide-area TCP; these make a link what its bandwidth says.
   const char* arguments[] = {"kvsim",
@@ -69,6 +73,7 @@ World::World() : platform_(std::make_unique<Platform>()) {
     ++events_;
     guarded([&] { done(now_); });
   });
+  return *platform_;
 }
 
 World::~World() {
@@ -76,7 +81,7 @@ World::~World() {
 }
 
 World::LinkId World::add_link(const std::string& name, Bandwidth bandwidth) {
-  s4u::Link* link = platform_->zone->create_link(name, bandwidth.count());
+  s4u::Link* link = platform().zone->create_link(name, bandwidth.count());
   link->set_latency(0.0);
   link->seal();
   platform_->links.push_back(link);
@@ -85,7 +90,7 @@ World::LinkId World::add_link(const std::string& name, Bandwidth bandwidth) {
 }
 
 World::PathId World::add_path(const std::vector<LinkId>& links) {
-  KV_CHECK(!links.empty());
+  KV_CHECK(platform_ && !links.empty());
   const std::string name = "path" + std::to_string(platform_->paths.size());
   s4u::Host* from = platform_->zone->create_host(name + "-from", 1.0)->seal();
   s4u::Host* to = platform_->zone->create_host(name + "-to", 1.0)->seal();
@@ -138,7 +143,7 @@ void World::in_step(std::function<void()> action) {
 }
 
 void World::run() {
-  platform_->zone->seal();
+  platform().zone->seal();
   arm();
   platform_->engine->run();
   if (failure_) std::rethrow_exception(failure_);
@@ -160,6 +165,7 @@ bool World::before(const Timer& a, const Timer& b) {
 }
 
 void World::arm() {
+  if (!platform_) return;  // run() will
   if (stopped_ || (heap_.empty() && platform_->waiting.empty())) {
     if (platform_->armed != nullptr) platform_->armed->remove();
     platform_->armed = nullptr;
@@ -205,7 +211,7 @@ void World::run_first() {
 }
 
 void World::settle() {
-  KV_CHECK(platform_->running.empty(), "transfers are under way");
+  KV_CHECK(!platform_, "a world with links");
   inside_ = true;
   guarded([&] {
     while (!stopped_ && !heap_.empty()) run_first();

@@ -102,8 +102,8 @@ class World {
 
   // Runs until nothing is pending or stop(). Rethrows what a callback threw. Once per process.
   void run();
-  // Runs timers until none is pending; may be called again. For a world without transfers, outside
-  // run(): SimGrid's clock stays where it is.
+  // Instead, in a world without links, as often as wanted and in any number of worlds: runs timers
+  // until none is pending. SimGrid has no part in it.
   void settle();
   // Ends run() after the current event: no callback follows.
   void stop() { stopped_ = true; }
@@ -114,7 +114,8 @@ class World {
 
  private:
   friend class Timer;
-  struct Platform;
+  struct Platform;  // SimGrid's side; made when first needed, as there can be one in a process
+  Platform& platform();
 
   void push(Timer& timer);
   void remove(Timer& timer);

@@ -42,6 +42,21 @@ TEST(SharedServer, EqualUsesEndTogetherAndCapsLeaveTheRestToOthers) {
   });
 }
 
+TEST(World, WithoutLinksSettlesAsOftenAsWanted) {
+  for (int i = 0; i < 2; ++i) {
+    World world;
+    Tasks tasks(world);
+    SharedServer disk(tasks, "disk", "disk", 100);
+    Log log;
+    for (int j = 1; j <= 2; ++j) {
+      tasks.start(use(tasks, disk, 1, 50, 0, j, log));
+      world.settle();
+      EXPECT_NEAR(world.now().count(), 1.5 * j, 1e-12);
+      EXPECT_EQ(log.ends.back().first, j);
+    }
+  }
+}
+
 TEST(SharedServer, ANewUseSlowsTheOneUnderWay) {
   in_child([] {
     World world;
