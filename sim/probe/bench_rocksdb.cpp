@@ -1,0 +1,330 @@
+// Puts and gets of a real RocksDB by threads of this process, without a server before it.
+//
+// A put builds a batch and writes it. Memtables have room for a round of puts, after which the
+// database is made anew, unmeasured: no flush or compaction runs beside, and the log of a round is
+// removed before the kernel would have to write it. A get goes into a string of its own, as in
+// Kvrocks; the values go round, so that none is in the processor's cache. Before a get from the
+// disk, its table's pages are dropped (or it is read past the page cache: direct_reads).
+//
+// How long the allocator keeps memory decides how often pages are touched for the first time, which
+// costs more than a copy on some machines. It is set to give back large pieces at once, and to keep
+// small ones (kFreshFrom).
+#include <fmt/format.h>
+#include <gnu/libc-version.h>
+#include <malloc.h>
+#include <rocksdb/perf_context.h>
+#include <rocksdb/version.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+
+#include "sim/base/check.hpp"
+#include "sim/base/errors.hpp"
+#include "sim/base/registry.hpp"
+#include "sim/base/rng.hpp"
+#include "sim/probe/bench.hpp"
+#include "sim/probe/bench_rocksdb_database.hpp"
+#include "sim/probe/kv_bytes.hpp"
+
+namespace kvsim {
+
+namespace rocksdb_bench {
+
+Bytes value_of(const BenchOperation& operation) {
+  if (operation.name.rfind("multiget", 0) != 0) return operation.bytes;
+  return std::max(Bytes(1), Bytes(operation.bytes.count() / kMultiget));
+}
+
+std::int64_t keys_of(const BenchOperation& operation) {
+  const Bytes value = value_of(operation);
+  const std::int64_t least = operation.name == "get/disk" ? operation.at_once + 2 : 2;
+  const std::int64_t fitting = kWorkingSet.count() / std::max<std::int64_t>(1, value.count());
+  // Every value of get/disk has a table of its own.
+  const std::int64_t most = operation.name == "get/disk" ? least : kMostKeys;
+  const std::int64_t keys = std::clamp(fitting, least, std::max(least, most));
+  return operation.name == "multiget/page-cache" ? groups_of(keys, kMultiget) * kMultiget : keys;
+}
+
+}  // namespace rocksdb_bench
+
+namespace {
+
+using rocksdb_bench::keys_of;
+using rocksdb_bench::value_of;
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kOffsets = 251;  // pages: values of neighbouring keys differ
+
+// Seconds of the stages of what this thread did since reset, by RocksDB's own watch.
+class Stages {
+ public:
+  static constexpr std::array<const char*, 5> kNames = {"log_s", "memtable_s", "block_read_s",
+                                                        "block_checksum_s", "block_decompress_s"};
+  static void reset() {
+    rocksdb::SetPerfLevel(rocksdb::PerfLevel::kEnableTimeExceptForMutex);
+    rocksdb::get_perf_context()->Reset();
+  }
+  void add() {
+    const rocksdb::PerfContext& seen = *rocksdb::get_perf_context();
+    const std::array<std::uint64_t, 5> times = {
+        seen.write_wal_time, seen.write_memtable_time + seen.get_from_memtable_time,
+        seen.block_read_time, seen.block_checksum_time, seen.block_decompress_time};
+    const std::lock_guard lock(mutex_);
+    ++count_;
+    for (std::size_t i = 0; i < times.size(); ++i) sums_[i] += static_cast<double>(times[i]) * 1e-9;
+  }
+  void tell(Sample& sample) const {
+    for (std::size_t i = 0; i < sums_.size(); ++i)
+      if (sums_[i] > 0)
+        sample.extra.emplace_back(kNames[i], sums_[i] / static_cast<double>(count_));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::array<double, 5> sums_{};
+  std::int64_t count_ = 0;
+};
+
+class RocksdbBench final : public Bench {
+ public:
+  using Options = RocksdbBenchOptions;
+  RocksdbBench(const Options& options, const Context& context)
+      : options_(options), folder_(context.scratch.path() + "/rocksdb") {
+    // For the whole process; nothing else here minds.
+    mallopt(M_MMAP_THRESHOLD, static_cast<int>(rocksdb_bench::kFreshFrom.count()));
+    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+    mallopt(M_ARENA_MAX, 1);
+  }
+
+  std::vector<std::string> operations() const override {
+    return {"put",      "get/memtable", "get/page-cache",     "get/block-cache",
+            "get/disk", "get/missing",  "multiget/page-cache"};
+  }
+  Json identity() const override;
+  Sample measure(const BenchOperation& operation, const Patience& patience) override;
+  Bytes needs(const BenchOperation& operation) const override;
+
+ private:
+  struct Run;  // one measurement
+  [[nodiscard]] static Bytes round_of(const BenchOperation& operation) {
+    return std::max(rocksdb_bench::kRound, operation.bytes * (operation.at_once * 2));
+  }
+  void make_values(Bytes bytes);
+  [[nodiscard]] std::string_view value(std::int64_t key, Bytes bytes) const;
+  void check_value(std::int64_t key, const std::string& value, Bytes bytes, bool whole) const;
+  void open(Bytes write_buffer, Bytes block_cache);
+  void prepare_gets(const BenchOperation& operation);
+  void check_puts(const Run& run);
+  Seconds put(Run& run);
+  Seconds get(Run& run, std::int64_t caller);
+  Seconds multiget(Run& run);
+  Seconds get_missing(Run& run);
+
+  Options options_;
+  std::string folder_;
+  std::optional<RocksdbDatabase> database_;
+  std::vector<std::byte> values_;  // where values are cut out of
+  double ratio_ = 1;
+};
+
+struct RocksdbBench::Run {
+  const BenchOperation& operation;
+  Stages stages;
+  std::atomic<std::int64_t> next{0};  // key
+  // Of puts: the database is made anew by who finds no room, alone.
+  std::shared_mutex gate;
+  std::atomic<std::int64_t> room{0};
+  std::vector<char> checked;  // callers that compared a whole value
+};
+
+Json RocksdbBench::identity() const {
+  Json out = echo_config(options_);
+  out["rocksdb"] = rocksdb::GetRocksVersionAsString();
+  out["allocator"] = fmt::format("glibc {}, pieces from {} MiB are given back at once",
+                                 gnu_get_libc_version(), rocksdb_bench::kFreshFrom.count() >> 20);
+  out["compression_ratio"] = ratio_;
+  return out;
+}
+
+Bytes RocksdbBench::needs(const BenchOperation& operation) const {
+  if (operation.name == "put") return round_of(operation) + operation.bytes * operation.at_once;
+  const Bytes values = value_of(operation) * keys_of(operation);
+  // Tables are written anew when they move to their level.
+  return values * (options_.compression == "none" ? 1 : 2) + Bytes(kPage) * keys_of(operation);
+}
+
+void RocksdbBench::make_values(Bytes bytes) {
+  const auto wanted = static_cast<std::size_t>(bytes.count()) + kPage * kOffsets;
+  if (values_.size() == wanted) return;
+  values_.assign(wanted, std::byte{0});
+  fill_kv_bytes(values_, "bf16", 1);
+}
+
+std::string_view RocksdbBench::value(std::int64_t key, Bytes bytes) const {
+  const std::size_t offset = static_cast<std::size_t>(key) % kOffsets * kPage;
+  return {reinterpret_cast<const char*>(values_.data()) + offset,
+          static_cast<std::size_t>(bytes.count())};
+}
+
+void RocksdbBench::check_value(std::int64_t key, const std::string& value, Bytes bytes,
+                               bool whole) const {
+  const std::string_view wanted = this->value(key, bytes);
+  const std::size_t part = whole ? wanted.size() : std::min(wanted.size(), std::size_t{64});
+  const bool same =
+      value.size() == wanted.size() && std::memcmp(value.data(), wanted.data(), part) == 0 &&
+      std::memcmp(value.data() + value.size() - part, wanted.data() + wanted.size() - part, part) ==
+          0;
+  if (!same)
+    throw EnvironmentError(fmt::format("RocksDB in {}: a value of {} bytes came back changed",
+                                       folder_, bytes.count()));
+}
+
+void RocksdbBench::open(Bytes write_buffer, Bytes block_cache) {
+  database_.reset();
+  database_.emplace(
+      folder_, options_,
+      RocksdbDatabase::Shape{.write_buffer = write_buffer, .block_cache = block_cache});
+}
+
+// Room for more than what is put: RocksDB switches a memtable before it is full.
+constexpr double kSpare = 1.3;
+
+void RocksdbBench::prepare_gets(const BenchOperation& operation) {
+  const Bytes value = value_of(operation);
+  const std::int64_t keys = keys_of(operation);
+  const bool disk = operation.name == "get/disk";
+  const Bytes all = Bytes(static_cast<std::int64_t>((value * keys).real() * kSpare)) +
+                    Bytes(std::int64_t{64} << 20);
+  open(all, operation.name == "get/block-cache" ? all : Bytes(0));
+  for (std::int64_t key = 0; key < keys; ++key) {
+    database_->put(key * 2, this->value(key * 2, value), false);
+    if (disk) database_->flush();
+  }
+  if (operation.name == "get/memtable") return;
+  if (!disk) database_->flush();
+  if (options_.compression != "none" && !disk) database_->settle_in_levels();
+  ratio_ = database_->ratio(value * keys);
+  for (std::int64_t key = 0; key < keys; ++key) {
+    std::string found;
+    if (!database_->get(key * 2, found, true)) throw EnvironmentError("RocksDB lost a value");
+  }
+}
+
+Seconds RocksdbBench::put(Run& run) {
+  const Bytes bytes = run.operation.bytes;
+  std::shared_lock shared(run.gate);
+  while (run.room.fetch_sub(bytes.count()) < bytes.count()) {
+    shared.unlock();
+    {
+      const std::unique_lock alone(run.gate);
+      if (run.room < bytes.count()) {
+        const Bytes round = round_of(run.operation);
+        open(Bytes(static_cast<std::int64_t>(round.real() * kSpare)), Bytes(0));
+        run.room = round.count();
+      }
+    }
+    shared.lock();
+  }
+  const std::int64_t key = run.next++;
+  const std::string_view value = this->value(key, bytes);
+  Stages::reset();
+  const Stopwatch watch;
+  database_->put(key, value, true);
+  const Seconds time = watch.elapsed();
+  run.stages.add();
+  return time;
+}
+
+// The youngest ones: those of older rounds are gone.
+void RocksdbBench::check_puts(const Run& run) {
+  std::string found;
+  std::int64_t there = 0;
+  for (std::int64_t back = 0; back < 4; ++back) {
+    const std::int64_t last = run.next - 1 - back;
+    if (last < 0 || !database_->get(last, found, false)) continue;
+    check_value(last, found, run.operation.bytes, true);
+    ++there;
+  }
+  if (there == 0) throw EnvironmentError("RocksDB lost the values that it was given");
+}
+
+Seconds RocksdbBench::get(Run& run, std::int64_t caller) {
+  const std::int64_t index = run.next++ % keys_of(run.operation);
+  if (run.operation.name == "get/disk" && !options_.direct_reads)
+    database_->drop_pages(static_cast<std::size_t>(index));
+  const bool fill = run.operation.name == "get/block-cache";
+  char& checked = run.checked[static_cast<std::size_t>(caller)];
+  Stages::reset();
+  Seconds time{0};
+  const Stopwatch watch;
+  {
+    std::string found;
+    const bool there = database_->get(index * 2, found, fill);
+    time = watch.elapsed();
+    if (!there) throw EnvironmentError("RocksDB lost a value");
+    check_value(index * 2, found, run.operation.bytes, checked == 0);
+    checked = 1;
+    const Stopwatch freeing;
+    std::string().swap(found);
+    time += freeing.elapsed();
+  }
+  run.stages.add();
+  return time;
+}
+
+Seconds RocksdbBench::multiget(Run& run) {
+  constexpr std::int64_t kMany = rocksdb_bench::kMultiget;
+  const std::int64_t first = run.next++ * kMany % keys_of(run.operation);
+  Stages::reset();
+  const Stopwatch watch;
+  {
+    std::vector<std::string> found;
+    database_->multiget({.first = first * 2, .count = kMany, .step = 2}, found);
+    for (std::int64_t i = 0; i < kMany; ++i)
+      check_value((first + i) * 2, found[static_cast<std::size_t>(i)], value_of(run.operation),
+                  false);
+  }
+  const Seconds time = watch.elapsed();
+  run.stages.add();
+  return time;
+}
+
+Seconds RocksdbBench::get_missing(Run& run) {
+  const std::int64_t index = run.next++ % keys_of(run.operation);
+  std::string found;
+  const Stopwatch watch;
+  if (database_->get(index * 2 + 1, found, false))
+    throw EnvironmentError("RocksDB found a key that was never put");
+  return watch.elapsed();
+}
+
+Sample RocksdbBench::measure(const BenchOperation& operation, const Patience& patience) {
+  make_values(value_of(operation));
+  Run run{.operation = operation};
+  run.checked.assign(static_cast<std::size_t>(operation.at_once), 0);
+  const bool puts = operation.name == "put";
+  if (!puts) prepare_gets(operation);
+  Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
+    if (puts) return put(run);
+    if (operation.name == "get/missing") return get_missing(run);
+    if (operation.name == "multiget/page-cache") return multiget(run);
+    return get(run, caller);
+  });
+  if (puts) check_puts(run);
+  run.stages.tell(sample);
+  database_.reset();
+  return sample;
+}
+
+const Register<Bench, RocksdbBench> kRegistered(
+    "rocksdb", "Puts and gets of RocksDB, as Kvrocks sets it up, from 64 KiB to 128 MiB.");
+
+}  // namespace
+
+}  // namespace kvsim

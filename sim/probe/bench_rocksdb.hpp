@@ -1,0 +1,57 @@
+// What the bench of RocksDB is set up with, known to its twin too.
+#pragma once
+
+#include <string>
+
+#include "sim/base/fields.hpp"
+#include "sim/probe/sample.hpp"
+
+namespace kvsim {
+
+// As Kvrocks sets the library up (spec/kvrocks_rocksdb.md sections 2 and 8); what it does not name
+// is the library's.
+struct RocksdbBenchOptions {
+  bool wal = true;
+  bool enable_pipelined_write = false;
+  bool enable_blob_files = false;
+  std::string compression = "none";
+  bool direct_reads = false;
+  Bytes block{16 * 1024};
+  double bloom_bits_per_key = 10;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("wal", wal, "Whether a put goes to the write-ahead log first (never synced).");
+    f.optional("enable_pipelined_write", enable_pipelined_write,
+               "The log append of one put overlaps the memtable insert of the one before.");
+    f.optional("enable_blob_files", enable_blob_files, "Keep values outside the tables.");
+    f.choice("compression", compression, {"none", "lz4", "zstd"},
+             "Of the tables that are read: they lie in level 2 then.");
+    f.optional("direct_reads", direct_reads, "Read tables with O_DIRECT: no page cache.");
+    f.optional("block_bytes", block, Range{256, 1e9}, "Data block; a bigger value has its own.");
+    f.optional("bloom_bits_per_key", bloom_bits_per_key, Range{0, 100}, "Bloom filter of a table.");
+  }
+};
+
+// How the bench lays out what it measures; its twin does the same.
+namespace rocksdb_bench {
+
+// Puts go into memtables that have room for so much; then the database is made anew.
+constexpr Bytes kRound{512LL << 20};
+// Values that gets go round, so that no processor's cache holds them.
+constexpr Bytes kWorkingSet{256LL << 20};
+constexpr std::int64_t kMostKeys = 4096;
+// Values of one multiget, which share its bytes.
+constexpr std::int64_t kMultiget = 8;
+// Memory from this size is given back to the kernel when it is freed, and touched anew when it is
+// used again; smaller pieces stay with the process. So does jemalloc 5, which Kvrocks is built
+// with: oversize_threshold, 8 MiB, above which extents are purged at once.
+constexpr Bytes kFreshFrom{8LL << 20};
+
+// Values that lie in the database while gets of this are measured.
+[[nodiscard]] std::int64_t keys_of(const BenchOperation& operation);
+[[nodiscard]] Bytes value_of(const BenchOperation& operation);
+
+}  // namespace rocksdb_bench
+
+}  // namespace kvsim
