@@ -10,6 +10,7 @@ namespace kvsim {
 void add_run_command(CLI::App& app);
 void add_sweep_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
+void add_calibrate_command(CLI::App& app);
 void add_trace_command(CLI::App& app);
 void add_size_command(CLI::App& app);
 void add_explain_command(CLI::App& app);
