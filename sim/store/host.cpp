@@ -37,13 +37,13 @@ Host::Host(Tasks& tasks, std::string name, const CpuOptions& cpu, Bytes dram)
       name_(std::move(name)),
       cpu_(cpu),
       dram_(name_, dram),
-      cores_(tasks, name_ + ".cores", "cpu", static_cast<double>(cpu.cores)),
-      memory_(tasks, name_ + ".memory", "memory", cpu.memory.count()) {}
+      processor_(tasks, name_,
+                 {.cores = static_cast<double>(cpu.cores),
+                  .copy = Bandwidth(cpu.copy.count() * kTraffic),
+                  .memory = cpu.memory}) {}
 
 Task Host::copy(Bytes bytes, double copies) {
-  const double traffic = bytes.real() * copies * kTraffic;
-  memory_.count_bytes(Bytes(static_cast<std::int64_t>(traffic)));
-  co_await memory_.use(traffic, cpu_.copy.count() * kTraffic);
+  co_await processor_.copy(bytes.real() * copies * kTraffic);
 }
 
 void Host::add_disk(const std::string& name, std::unique_ptr<Disk> disk) {
@@ -63,7 +63,7 @@ std::vector<std::string> Host::disk_names() const {
 }
 
 std::vector<ResourceUse> Host::resources() const {
-  std::vector<ResourceUse> out = {cores_.use_so_far(), memory_.use_so_far()};
+  std::vector<ResourceUse> out = processor_.use_so_far();
   for (const NamedDisk& disk : disks_)
     for (ResourceUse& use : disk.disk->resources()) out.push_back(std::move(use));
   return out;

@@ -14,6 +14,7 @@
 #include "sim/des/tasks.hpp"
 #include "sim/store/disk.hpp"
 #include "sim/store/host_services.hpp"
+#include "sim/store/processor.hpp"
 
 namespace kvsim {
 
@@ -24,6 +25,7 @@ struct CpuOptions {
   std::int64_t cores = 64;
   Bandwidth copy{8e9};
   Bandwidth memory{160e9};
+  Bandwidth fresh{0};
   template <class F>
   void fields(F& f) {
     f.optional("cores", cores, Range{1, 4096}, "Cores of a node.");
@@ -31,6 +33,9 @@ struct CpuOptions {
                "One thread's memcpy of large blocks, payload. Default: assumed.");
     f.optional("memory_bytes_per_s", memory, Range{1e9, 1e14},
                "Memory bandwidth of a node, reads and writes together. Default: assumed.");
+    f.optional("fresh_bytes_per_s", fresh, Range{0, 1e12},
+               "One thread's rate of first touching new pages, which the kernel has to find and "
+               "zero, and of giving them back; 0 = costs nothing.");
   }
 };
 
@@ -60,9 +65,15 @@ class Host {
   Host(Tasks& tasks, std::string name, const CpuOptions& cpu, Bytes dram);
 
   // One thread works: awaitable.
-  auto compute(Seconds work) { return cores_.use(work.count(), 1); }
-  // One thread copies `bytes`, `copies` times over.
+  auto compute(Seconds work) { return processor_.compute(work); }
+  // One thread copies `bytes`, `copies` times over. It runs on a core meanwhile.
   [[nodiscard]] Task copy(Bytes bytes, double copies);
+  // One thread gets pages that were not its own before, and gives them back: awaitable. Beside the
+  // copy that fills them.
+  auto touch(Bytes bytes) { return processor_.compute(touch_time(bytes)); }
+  [[nodiscard]] Seconds touch_time(Bytes bytes) const {
+    return cpu_.fresh > Bandwidth(0) ? bytes / cpu_.fresh : Seconds(0);
+  }
   // What copy() takes on an idle machine.
   [[nodiscard]] Seconds copy_time(Bytes bytes, double copies) const {
     return Seconds(bytes.real() * copies / cpu_.copy.count());
@@ -89,8 +100,7 @@ class Host {
   std::string name_;
   CpuOptions cpu_;
   Dram dram_;
-  SharedServer cores_;   // core-seconds
-  SharedServer memory_;  // bytes read plus bytes written
+  Processor processor_;
   std::vector<NamedDisk> disks_;
   HostServices services_;
 };
