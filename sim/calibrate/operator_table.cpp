@@ -1,6 +1,6 @@
 // The columns that tell a kind of CSV apart, and how its rows become timings. Latencies of operator
 // tables are milliseconds, those of layer profiles microseconds. GEMM tables cycle six copies of
-// the weights per replay; layer profiles reuse one.
+// the weights per replay.
 #include "sim/calibrate/operator_table.hpp"
 
 #include <fmt/format.h>
@@ -87,10 +87,13 @@ void read_layer(CsvReader& csv, OperatorTable& table, const char* rows_column) {
                                {"gate_up_proj", 28672, 4096},
                                {"down_proj", 4096, 14336},
                                {"lm_head", 128256, 4096}};
+  // A pass goes through all layers' weights before it comes back to the same ones.
+  constexpr double kPassElements = 218103808;
   const std::string layer = text(csv, "layer");
   for (const Shape& shape : kShapes)
     if (layer == shape.layer)
-      table.gemm.push_back({release(csv), "bf16", positive(csv, rows_column), shape.n, shape.k, 1,
+      table.gemm.push_back({release(csv), "bf16", positive(csv, rows_column), shape.n, shape.k,
+                            std::max(1.0, kPassElements / (shape.n * shape.k)),
                             positive(csv, "time_us") * kMicrosecond});
 }
 

@@ -1,0 +1,38 @@
+// The forms of the fitted step time (sim/perf/matrix_time.cpp, sim/perf/attention_time.cpp) as
+// functions of coefficients, and the rows of an operator table that suit them. Peaks are the
+// datasheet's. Rows that the second-level cache may have served are left out or raised to memory
+// speed: a step reads every weight and every block from memory.
+#pragma once
+
+#include <string>
+
+#include "sim/calibrate/operator_table.hpp"
+#include "sim/calibrate/step_fit.hpp"
+#include "sim/perf/gpu_profile.hpp"
+
+namespace kvsim {
+
+// t0 + quantise + [compute^p + memory^p]^(1/p); start: grid over p and t0, 2 x 2 least squares.
+StepForm gemm_form(bool fp8);
+FitRows gemm_rows(const OperatorTable& table, const std::string& dtype, const GpuPeaks& peaks,
+                  std::string& rows_of);
+
+// max(floor, t0 + KV bytes / (e W))
+StepForm decode_form();
+FitRows decode_rows(const OperatorTable& table, const std::string& dtype, const GpuPeaks& peaks,
+                    std::string& rows_of);
+
+// t0 + operations / (eA P) + activations / (eT W)
+StepForm prefill_form();
+FitRows prefill_rows(const OperatorTable& table, const std::string& dtype, const GpuPeaks& peaks,
+                     std::string& rows_of);
+
+// latency + bytes / rate
+StepForm all_reduce_form();
+FitRows all_reduce_rows(const OperatorTable& table, std::int64_t gpus, std::string& rows_of);
+
+// The matrix form over the experts touched, with skewed routing.
+StepForm mixture_form();
+FitRows mixture_rows(const OperatorTable& table, const GpuPeaks& peaks, std::string& rows_of);
+
+}  // namespace kvsim
