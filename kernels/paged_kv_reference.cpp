@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -7,53 +6,57 @@
 namespace kvsim::kernels {
 namespace {
 
-// Calls copy(cache offset, chunk offset, bytes) for every stretch that is contiguous in both: the
-// tokens of one block, of one part of one layer.
+// Calls copy(place in the cache, offset in the chunk, bytes) for every contiguous stretch.
 template <class Copy>
-void for_each_stretch(const KvShape& shape, KvLayout layout, const KvSpan& span, Copy copy) {
-  for (std::int64_t token = 0; token < span.tokens;) {
-    const std::int64_t position = span.first_token + token;
-    const std::int64_t block = span.block_table[position / shape.block_tokens];
-    if (block < 0 || block >= shape.blocks) throw std::invalid_argument("block id out of range");
-    const std::int64_t slot = position % shape.block_tokens;
-    const std::int64_t count = std::min(shape.block_tokens - slot, span.tokens - token);
-    for (std::int64_t part = 0; part < 2; ++part) {
-      for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
-        copy(cache_offset(shape, layout, part, layer, block, slot),
-             chunk_offset(shape, span, part, layer, token), count * shape.row_bytes);
-      }
-    }
-    token += count;
-  }
+void for_each_piece(const KvShape& shape, const KvCache& cache, const KvSpan& span, Copy copy) {
+  check_copy(shape, cache, span);
+  const KvStrides strides = strides_of(shape, cache.layout);
+  for_each_stretch(shape, span,
+                   [&](auto part, auto layer, auto block, auto slot, auto token, auto count) {
+                     if (block < 0 || block >= shape.blocks) {
+                       throw std::invalid_argument("block id out of range");
+                     }
+                     copy(cache_row(shape, cache, strides, part, layer, block, slot),
+                          chunk_offset(shape, span, part, layer, token),
+                          static_cast<std::size_t>(count * shape.row_bytes));
+                   });
 }
 
 }  // namespace
 
-void check_copy(const KvShape& shape, const KvSpan& span) {
-  if (shape.layers <= 0 || shape.blocks <= 0 || shape.block_tokens <= 0) {
-    throw std::invalid_argument("layers, blocks and block_tokens must be positive");
+void check_copy(const KvShape& shape, const KvCache& cache, const KvSpan& span) {
+  if (shape.layers <= 0 || shape.blocks <= 0 || shape.block_tokens <= 0 || shape.row_bytes <= 0) {
+    throw std::invalid_argument("layers, blocks, block_tokens and row_bytes must be positive");
   }
-  if (shape.row_bytes <= 0 || shape.row_bytes % 16 != 0) {
-    throw std::invalid_argument("row_bytes must be a positive multiple of 16");
+  if (shape.parts != 1 && shape.parts != 2) {
+    throw std::invalid_argument("parts must be 2 (K and V) or 1 (latent)");
+  }
+  if (cache.base == nullptr && cache.layer_bases == nullptr) {
+    throw std::invalid_argument("a cache needs an allocation");
+  }
+  if (cache.layer_bases != nullptr && cache.layout == KvLayout::kBlockFirst) {
+    throw std::invalid_argument("a cache of separate layers cannot be block first");
   }
   if (span.block_table == nullptr || span.first_token < 0 || span.tokens <= 0) {
     throw std::invalid_argument("a span needs a block table and at least one token");
   }
+  constexpr std::int64_t kTokensMax = std::int64_t{1} << 31;
+  if (shape.block_tokens >= kTokensMax || span.first_token + span.tokens >= kTokensMax) {
+    throw std::invalid_argument("a span must end below token 2^31");
+  }
 }
 
-void gather_reference(const KvShape& shape, KvLayout layout, const KvSpan& span,
-                      const std::byte* cache, std::byte* chunk) {
-  check_copy(shape, span);
-  for_each_stretch(shape, layout, span, [&](auto in_cache, auto in_chunk, auto bytes) {
-    std::memcpy(chunk + in_chunk, cache + in_cache, static_cast<std::size_t>(bytes));
+void gather_reference(const KvShape& shape, const KvCache& cache, const KvSpan& span,
+                      std::byte* chunk) {
+  for_each_piece(shape, cache, span, [&](std::byte* row, auto in_chunk, auto bytes) {
+    std::memcpy(chunk + in_chunk, row, bytes);
   });
 }
 
-void scatter_reference(const KvShape& shape, KvLayout layout, const KvSpan& span,
-                       const std::byte* chunk, std::byte* cache) {
-  check_copy(shape, span);
-  for_each_stretch(shape, layout, span, [&](auto in_cache, auto in_chunk, auto bytes) {
-    std::memcpy(cache + in_cache, chunk + in_chunk, static_cast<std::size_t>(bytes));
+void scatter_reference(const KvShape& shape, const KvCache& cache, const KvSpan& span,
+                       const std::byte* chunk) {
+  for_each_piece(shape, cache, span, [&](std::byte* row, auto in_chunk, auto bytes) {
+    std::memcpy(row, chunk + in_chunk, bytes);
   });
 }
 
