@@ -2,7 +2,8 @@
 //
 // "set" overwrites values, "get" and "get/missing", "exists". As many blocking threads as callers,
 // each with a connection of its own, as LMCache's resp:// client has them. Beside elapsed time it
-// sees who worked: CPU time of the calling threads and of the server, for each command.
+// sees who worked: CPU time of the calling threads and of the server, for each command, and how
+// many pages our own server had to get from the kernel.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <ctime>
 #include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "sim/base/errors.hpp"
 #include "sim/base/registry.hpp"
@@ -49,6 +51,20 @@ struct ServerCpu {
 ServerCpu cpu_of(const Info& info) {
   return {number(info, "used_cpu_user") + number(info, "used_cpu_sys"),
           number(info, "used_cpu_user_main_thread") + number(info, "used_cpu_sys_main_thread")};
+}
+
+// Pages that a process of this machine first touched, so far.
+double page_faults_of(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string line;
+  std::getline(file, line);
+  // After the name in brackets: state, six numbers, then the faults.
+  std::istringstream fields(line.substr(std::min(line.size(), line.rfind(')') + 1)));
+  std::string skipped;
+  for (int i = 0; i < 7; ++i) fields >> skipped;
+  double faults = 0;
+  fields >> faults;
+  return faults;
 }
 
 Bytes available_memory() {
@@ -111,6 +127,7 @@ class RespBench final : public Bench {
   class Worker;
   void check_memory(const BenchOperation& operation, const Info& info) const;
   void prepare(const BenchOperation& operation, const Info& info);
+  [[nodiscard]] double page_faults() const { return own_ ? page_faults_of(own_->process()) : 0; }
   [[nodiscard]] bool loopback() const { return is_loopback(target_.host); }
 
   Options options_;
@@ -235,6 +252,7 @@ Sample RespBench::measure(const BenchOperation& operation, const Patience& patie
   std::vector<std::unique_ptr<Worker>> workers;
   for (std::int64_t i = 0; i < operation.at_once; ++i)
     workers.push_back(std::make_unique<Worker>(*this, operation, seen, i));
+  const double faults = page_faults();
   const ServerCpu began = cpu_of(watcher.info());
   Sample out = kvsim::measure(operation, patience, [&](std::int64_t caller) {
     return workers[static_cast<std::size_t>(caller)]->once();
@@ -245,6 +263,7 @@ Sample RespBench::measure(const BenchOperation& operation, const Patience& patie
                {"server_cpu_s", (ended.all - began.all) / commands}};
   if (ended.main > 0)
     out.extra.emplace_back("server_main_thread_cpu_s", (ended.main - began.main) / commands);
+  if (own_) out.extra.emplace_back("server_page_faults", (page_faults() - faults) / commands);
   out.extra.emplace_back("on_" + kind_of(before).first, 1);
   return out;
 }

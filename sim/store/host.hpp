@@ -86,6 +86,7 @@ class Host {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const CpuOptions& cpu() const { return cpu_; }
+  [[nodiscard]] Processor& processor() { return processor_; }
   [[nodiscard]] Dram& dram() { return dram_; }
   [[nodiscard]] HostServices& services() { return services_; }
   [[nodiscard]] Tasks& tasks() { return tasks_; }

@@ -25,7 +25,7 @@ MemoryStore::MemoryStore(const Options& options, const Context& context)
       options_(options),
       server_(context.host, options.resp, context.free_server),
       keys_(options.policy, options.samples, stream(context.seed, "store/" + context.name)),
-      loop_(context.tasks, context.name + ".main", "server", 1),
+      loop_(context.host, context.name + ".main", "server", 1),
       main_(context.tasks, context.name + ".main", "server", 1),
       io_(context.tasks, context.name + ".io", "cpu",
           static_cast<std::int32_t>(std::max<std::int64_t>(1, options.io_threads - 1))) {}
@@ -42,14 +42,26 @@ Task MemoryStore::run(Command& command) {
 Task MemoryStore::on_one_thread(Command& command) {
   const Seconds began = tasks().now();
   const std::int64_t life = this->life();
-  Seconds work = server_.handle_time();
-  if (command.verb == Verb::kPut) work += server_.time_in(readable(command.bytes));
-  co_await loop_.use(work.count(), 1);
+  if (command.verb == Verb::kPut) {
+    const Bytes value = readable(command.bytes);
+    co_await loop_.copy(server_.handle_time() + server_.time_in(value), value,
+                        server_.copies_in(value));
+  } else {
+    co_await loop_.compute(server_.handle_time());
+  }
   if (life != this->life()) co_return;
   execute(command);
-  if (command.answer == Answer::kFound && command.verb == Verb::kGet)
-    co_await loop_.use(server_.time_out(command.bytes).count(), 1);
+  if (command.answer == Answer::kFound && command.verb == Verb::kGet) co_await send_out(command);
   command.times[Stage::kServer] += tasks().now() - began;
+}
+
+Task MemoryStore::send_out(Command& command) {
+  command.begin_reply();
+  const Seconds work = server_.time_out(command.bytes, replies_);
+  const double copies = server_.copies_out(command.bytes, replies_);
+  replies_ += command.bytes;
+  co_await loop_.copy(work, command.bytes, copies);
+  replies_ -= command.bytes;
 }
 
 Task MemoryStore::on_io_threads(Command& command) {
@@ -59,7 +71,7 @@ Task MemoryStore::on_io_threads(Command& command) {
     const Hold io = co_await io_.acquire();
     if (life != this->life()) co_return;
     co_await server_.handle(kHalf);
-    if (command.verb == Verb::kPut) co_await server_.socket(readable(command.bytes));
+    if (command.verb == Verb::kPut) co_await server_.from_socket(readable(command.bytes));
   }
   {
     const Hold main = co_await main_.acquire();
@@ -73,7 +85,8 @@ Task MemoryStore::on_io_threads(Command& command) {
   }
   if (command.answer == Answer::kFound && command.verb == Verb::kGet) {
     const Hold io = co_await io_.acquire();
-    co_await server_.socket(command.bytes);
+    command.begin_reply();
+    co_await server_.to_socket(command.bytes);
   }
   command.times[Stage::kServer] += tasks().now() - began;
 }

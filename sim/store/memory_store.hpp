@@ -8,8 +8,8 @@
 // larger than maxmemory is refused at once; the real one evicts all keys first.
 #pragma once
 
-#include "sim/des/shared_server.hpp"
 #include "sim/des/waiting.hpp"
+#include "sim/store/event_loop.hpp"
 #include "sim/store/resp_server.hpp"
 #include "sim/store/sampled_keys.hpp"
 #include "sim/store/store_base.hpp"
@@ -65,6 +65,7 @@ class MemoryStore : public StoreBase {
  private:
   [[nodiscard]] Task run(Command& command) override;
   [[nodiscard]] Task on_one_thread(Command& command);
+  [[nodiscard]] Task send_out(Command& command);
   [[nodiscard]] Task on_io_threads(Command& command);
   // What it does, in no time.
   void execute(Command& command);
@@ -78,8 +79,9 @@ class MemoryStore : public StoreBase {
   Options options_;
   RespServer server_;
   SampledKeys keys_;
-  SharedServer loop_;  // the one thread, which serves in turns
-  Threads main_;       // where other threads do the sockets
+  EventLoop loop_;    // the one thread, which serves in turns
+  Bytes replies_{0};  // that it is sending
+  Threads main_;      // where other threads do the sockets
   Threads io_;
 };
 

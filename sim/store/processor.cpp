@@ -20,6 +20,27 @@ Processor::Processor(Tasks& tasks, const std::string& host, const Rates& rates)
   memory_.kind = "memory";
 }
 
+double Processor::copying() const {
+  double threads = copying_.count();
+  for (const Running& one : runners_)
+    if (one.copies) threads += one.threads;
+  return threads;
+}
+
+double Processor::running() const {
+  double threads = copying_.count() + computing_.count();
+  for (const Running& one : runners_) threads += one.threads;
+  return threads;
+}
+
+void Processor::run(Runner& runner, double threads, bool copies) {
+  const Seconds now = tasks_.now();
+  catch_up(now);
+  std::erase_if(runners_, [&runner](const Running& one) { return one.runner == &runner; });
+  if (threads > 0) runners_.push_back({&runner, threads, copies});
+  share(now);
+}
+
 void Processor::begin(Kind& kind, Use& use, double work) {
   const Seconds now = tasks_.now();
   catch_up(now);
@@ -66,23 +87,21 @@ void Processor::catch_up(Seconds now) {
 }
 
 void Processor::count_busy(double passed, ResourceUse& cores, ResourceUse& memory) const {
-  const double running = computing_.count() + copying_.count();
-  cores.busy += Seconds(passed * std::min(1.0, running / rates_.cores));
-  memory.busy += Seconds(passed * copying_.rate * copying_.count() / rates_.memory.count());
+  cores.busy += Seconds(passed * std::min(1.0, running() / rates_.cores));
+  memory.busy += Seconds(passed * copying_.rate * copying() / rates_.memory.count());
 }
 
 void Processor::share(Seconds now) {
-  const double running = computing_.count() + copying_.count();
-  if (running == 0) {
+  if (running() == 0) {
     computing_.done = 0;
     copying_.done = 0;
     timer_.cancel();
     return;
   }
-  const double core = std::min(1.0, rates_.cores / running);
+  const double core = std::min(1.0, rates_.cores / running());
   computing_.rate = core;
   copying_.rate =
-      std::min(core * rates_.copy.count(), rates_.memory.count() / std::max(1.0, copying_.count()));
+      std::min(core * rates_.copy.count(), rates_.memory.count() / std::max(1.0, copying()));
   Seconds first{-1};
   for (Kind* kind : {&computing_, &copying_}) {
     if (kind->heap.empty()) {
@@ -93,7 +112,13 @@ void Processor::share(Seconds now) {
     kind->first = now + Seconds(left / kind->rate);
     if (first < Seconds(0) || kind->first < first) first = kind->first;
   }
-  timer_.set(first);
+  if (first < Seconds(0)) {
+    timer_.cancel();
+  } else {
+    timer_.set(first);
+  }
+  const double copying = copying_.rate / rates_.copy.count();
+  for (const Running& one : runners_) one.runner->at_rate(one.copies ? copying : core);
 }
 
 std::vector<ResourceUse> Processor::use_so_far() const {

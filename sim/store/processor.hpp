@@ -35,11 +35,32 @@ class Processor {
   // One thread copies: bytes read plus bytes written.
   auto copy(double traffic) { return Use(*this, copying_, traffic); }
 
+  // Threads whose work is not known beforehand: an event loop with something to do.
+  class Runner {
+   public:
+    // Each of its threads has this share of a core of its own, or of one thread's copy rate, from
+    // now on.
+    virtual void at_rate(double rate) = 0;
+
+   protected:
+    ~Runner() = default;
+  };
+  // From now on it runs so many threads (0: none), which copy or compute. It must stay until it
+  // runs none.
+  void run(Runner& runner, double threads, bool copies);
+  // What it copied, for the summary: bytes read plus bytes written.
+  void count_traffic(double traffic) { traffic_ += traffic; }
+
   // Cores and memory. Busy: the share of their capacity that was used, over time, up to now.
   [[nodiscard]] std::vector<ResourceUse> use_so_far() const;
 
  private:
   class Use;
+  struct Running {
+    Runner* runner;
+    double threads;
+    bool copies;
+  };
   struct Ending {
     double end;  // when done_ of its kind is there
     std::uint64_t sequence;
@@ -81,6 +102,9 @@ class Processor {
     bool active_ = false;
   };
 
+  // Threads that copy, and those that do anything.
+  [[nodiscard]] double copying() const;
+  [[nodiscard]] double running() const;
   void begin(Kind& kind, Use& use, double work);
   void drop(Kind& kind, const Use& use);
   void wake(Seconds now);
@@ -95,6 +119,7 @@ class Processor {
   Rates rates_;
   Kind computing_;  // in core-seconds
   Kind copying_;    // in bytes of traffic
+  std::vector<Running> runners_;
   std::uint64_t sequence_ = 0;
   Seconds changed_{0};
   Timer timer_;

@@ -6,8 +6,15 @@
 // calibration/io.csv (one Redis moves 1.7 to 2.0 GB/s of 32 MiB values on loopback: LMCache 1238).
 // The few copies counted would be faster than that at the rate of a core's memcpy: what TCP and the
 // page faults of fresh buffers cost beside its own copy is `tcp_copies`, in copies' worth of time.
-// Left out: reading while bytes still arrive.
+//
+// Pages come from jemalloc: an allocation of 8 MiB or more (its oversize_threshold) is made of
+// pages fresh from the kernel, which finds and clears them, and goes back to it at once; smaller
+// ones are used again and again, but for bursts of replies beyond what the allocator keeps
+// (measured: minor faults of Redis 7.0 by values at once). What that costs is `fresh_copies`. Left
+// out: reading while bytes still arrive.
 #pragma once
+
+#include <optional>
 
 #include "sim/base/fields.hpp"
 #include "sim/store/host.hpp"
@@ -19,6 +26,10 @@ struct RespOptions {
   double copies_in = 1;
   double copies_out = 2;
   double tcp_copies = 2.5;
+  std::optional<double> tcp_copies_out;
+  double fresh_copies = 0;
+  Bytes fresh_from{8LL << 20};
+  Bytes replies_kept{12LL << 20};
   Seconds command{7e-6};
   Bytes max_value{512LL << 20};
   template <class F>
@@ -30,6 +41,15 @@ struct RespOptions {
     f.optional("tcp_copies", tcp_copies, Range{0, 100},
                "What TCP and page faults cost beside a copy, in copies. Default: assumed, from "
                "reported rates of one Redis.");
+    f.optional("tcp_copies_out", tcp_copies_out, Range{0, 100},
+               "The same of sending a value. Default: tcp_copies.");
+    f.optional("fresh_copies", fresh_copies, Range{0, 100},
+               "What pages fresh from the kernel cost beside, in copies. Default: part of "
+               "tcp_copies.");
+    f.optional("fresh_from_bytes", fresh_from, Range{0, 1e15},
+               "Values from this size on lie in fresh pages: jemalloc's oversize_threshold.");
+    f.optional("replies_kept_bytes", replies_kept, Range{0, 1e15},
+               "Replies under way beyond this together lie in fresh pages too. Default: assumed.");
     f.optional("command_s", command, Range{0, 1},
                "A thread's time for a command, its value aside: parse, look up, reply.");
     f.optional("proto_max_bulk_bytes", max_value, Range{1, 1e13}, "Larger values are refused.");
@@ -44,29 +64,42 @@ class RespServer {
   // For who holds the thread: a command without its value, or the share of it that this thread has.
   [[nodiscard]] Task handle(double share = 1);
   // The whole value between the connection and where it is kept.
-  [[nodiscard]] Task take_in(Bytes value) { return copy(value, options_.copies_in + tcp()); }
-  [[nodiscard]] Task send_out(Bytes value) { return copy(value, options_.copies_out + tcp()); }
+  [[nodiscard]] Task take_in(Bytes value) { return copy(value, copies_in(value)); }
+  [[nodiscard]] Task send_out(Bytes value) { return copy(value, copies_out(value)); }
   // The kernel's part of these, where other threads do it, and the rest.
-  [[nodiscard]] Task socket(Bytes value) { return copy(value, 1 + tcp()); }
-  [[nodiscard]] Task take_from_socket(Bytes value) { return copy(value, options_.copies_in - 1); }
-  [[nodiscard]] Task give_to_socket(Bytes value) { return copy(value, options_.copies_out - 1); }
+  [[nodiscard]] Task from_socket(Bytes value) { return copy(value, 1 + options_.tcp_copies); }
+  [[nodiscard]] Task to_socket(Bytes value) { return copy(value, 1 + tcp_out()); }
+  [[nodiscard]] Task take_from_socket(Bytes value) {
+    return copy(value, copies_in(value) - 1 - options_.tcp_copies);
+  }
+  [[nodiscard]] Task give_to_socket(Bytes value) {
+    return copy(value, copies_out(value) - 1 - tcp_out());
+  }
 
   [[nodiscard]] const RespOptions& options() const { return options_; }
   [[nodiscard]] bool free() const { return free_; }
   // The same as a thread's time: of an event loop that serves what is ready in turns, a piece of a
   // large value at a time, so that small commands do not wait for large ones to end.
   [[nodiscard]] Seconds handle_time() const { return free_ ? Seconds(0) : options_.command; }
-  [[nodiscard]] Seconds time_in(Bytes value) const { return time(value, options_.copies_in); }
-  [[nodiscard]] Seconds time_out(Bytes value) const { return time(value, options_.copies_out); }
+  // `others`: replies under way beside this one.
+  [[nodiscard]] Seconds time_in(Bytes value) const { return time(value, copies_in(value)); }
+  [[nodiscard]] Seconds time_out(Bytes value, Bytes others = Bytes(0)) const {
+    return time(value, copies_out(value, others));
+  }
+  // How often a value's bytes are copied, and what else costs as much.
+  [[nodiscard]] double copies_in(Bytes value) const;
+  [[nodiscard]] double copies_out(Bytes value, Bytes others = Bytes(0)) const;
   // What a found GET takes of a thread, alone.
   [[nodiscard]] Seconds get_time(Bytes value) const;
 
  private:
   [[nodiscard]] Task copy(Bytes value, double copies);
   [[nodiscard]] Seconds time(Bytes value, double copies) const {
-    return free_ ? Seconds(0) : host_.copy_time(value, copies + tcp());
+    return free_ ? Seconds(0) : host_.copy_time(value, copies);
   }
-  [[nodiscard]] double tcp() const { return options_.tcp_copies; }
+  [[nodiscard]] double tcp_out() const {
+    return options_.tcp_copies_out.value_or(options_.tcp_copies);
+  }
 
   Host& host_;
   RespOptions options_;

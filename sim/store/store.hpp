@@ -14,6 +14,7 @@
 
 #include "sim/des/lane.hpp"
 #include "sim/des/tasks.hpp"
+#include "sim/des/waiting.hpp"
 #include "sim/store/host.hpp"
 
 namespace kvsim {
@@ -55,6 +56,13 @@ struct StageTimes {
   [[nodiscard]] StageTimes split_over(Seconds elapsed) const;
 };
 
+// Tells a client that its value's first bytes have left the server.
+struct ReplyBegins {
+  explicit ReplyBegins(Tasks& tasks) : begun(tasks) {}
+  Signal begun;
+  Bytes bytes{0};  // of the value
+};
+
 struct Command {
   Verb verb = Verb::kGet;
   StoreKey key = 0;
@@ -62,6 +70,12 @@ struct Command {
   std::int64_t connection = 0;  // of which client: a server may pin connections to threads
   Answer answer = Answer::kNone;
   StageTimes times;
+  ReplyBegins* reply = nullptr;  // of who wants to know
+  void begin_reply() const {
+    if (reply == nullptr) return;
+    reply->bytes = bytes;
+    reply->begun.fire();
+  }
 };
 
 // What a store holds and did, for the summary.

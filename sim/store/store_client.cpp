@@ -25,6 +25,11 @@ class Stopwatch {
   Seconds began_;
 };
 
+// Whether a value comes back.
+bool is_reply(const Command& command) {
+  return command.verb == Verb::kGet && command.answer == Answer::kFound;
+}
+
 }  // namespace
 
 StoreClient::StoreClient(Tasks& tasks, Host& host, const StoreRoute& route, std::string name,
@@ -34,7 +39,7 @@ StoreClient::StoreClient(Tasks& tasks, Host& host, const StoreRoute& route, std:
       route_(route),
       options_(options),
       threads_(tasks, name, "client", static_cast<std::int32_t>(options.threads)),
-      loop_(tasks, name, "client", static_cast<double>(options.threads)),
+      loop_(host, name, "client", options.threads),
       first_connection_(first_connection) {
   if (!route.free_client) return;
   options_.blocking = false;  // nobody waits for a thread
@@ -48,7 +53,7 @@ Task StoreClient::spend(Seconds cpu, Seconds& total) {
   if (options_.blocking) {
     co_await host_.compute(cpu);
   } else {
-    co_await loop_.use(cpu.count(), 1);
+    co_await loop_.compute(cpu);
   }
 }
 
@@ -69,11 +74,14 @@ Task StoreClient::pause(Seconds time, StageTimes& times) {
   co_await tasks_.sleep(time);
 }
 
+Task StoreClient::one_way(Task move, Seconds& total) {
+  const Stopwatch watch(tasks_, total);
+  co_await std::move(move);
+}
+
 ResourceUse StoreClient::use() const {
   if (options_.blocking) return threads_.use();
   ResourceUse out = loop_.use_so_far();
-  out.servers = static_cast<std::int32_t>(options_.threads);
-  out.busy = out.busy * static_cast<double>(options_.threads);
   out.bytes = threads_.use().bytes;
   return out;
 }
@@ -95,7 +103,7 @@ Task StoreClient::send(Command& command, Wire& wire) {
 }
 
 Task StoreClient::receive(Command& command, Wire& wire) {
-  const bool value = command.verb == Verb::kGet && command.answer == Answer::kFound;
+  const bool value = is_reply(command);
   const Bytes payload = value ? command.bytes : Bytes(0);
   threads_.count_bytes(payload);
   const bool both = !wire.loopback() && value;
@@ -119,10 +127,46 @@ Task StoreClient::run(Command& command) {
   if (options_.blocking) thread = co_await threads_.acquire();
   command.times[Stage::kClient] += tasks_.now() - entered;
   command.connection = first_connection_ + in_flight_++;
-  co_await send(command, *shard.wire);
-  co_await shard.store->serve(command);
-  co_await receive(command, *shard.wire);
+  if (options_.streams && shard.wire->loopback()) {
+    co_await stream(command, shard);
+  } else {
+    co_await send(command, *shard.wire);
+    co_await shard.store->serve(command);
+    co_await receive(command, *shard.wire);
+  }
   --in_flight_;
+}
+
+Task StoreClient::stream(Command& command, const StoreRoute::Shard& shard) {
+  const Bytes payload = command.verb == Verb::kPut ? command.bytes : Bytes(0);
+  threads_.count_bytes(payload);
+  co_await spend(options_.command, command.times[Stage::kClient]);
+  co_await one_way(shard.wire->send(kHeader), command.times[Stage::kNetwork]);
+  StageTimes beside_server;
+  Signal sent(tasks_);
+  Signal received(tasks_);
+  ReplyBegins reply(tasks_);
+  tasks_.start(beside(spend(at_rate(payload, options_.send), beside_server[Stage::kClient]), sent));
+  tasks_.start(receive_streamed(reply, beside_server[Stage::kClient], received));
+  command.reply = &reply;
+  co_await shard.store->serve(command);
+  command.reply = nullptr;
+  if (!reply.begun.fired()) {
+    // There is no value, or the store does not say when it begins.
+    if (is_reply(command)) reply.bytes = command.bytes;
+    reply.begun.fire();
+  }
+  co_await sent.wait();
+  co_await received.wait();
+  command.times.add(beside_server);
+  co_await one_way(shard.wire->receive(kHeader), command.times[Stage::kNetwork]);
+}
+
+Task StoreClient::receive_streamed(ReplyBegins& reply, Seconds& total, Signal& done) {
+  co_await reply.begun.wait();
+  threads_.count_bytes(reply.bytes);
+  co_await spend(at_rate(reply.bytes, options_.receive), total);
+  done.fire();
 }
 
 Seconds StoreClient::estimate_get(Bytes bytes) const {

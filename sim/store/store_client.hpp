@@ -2,6 +2,9 @@
 //
 //   command = client CPU (serialise, send) -> wire -> store -> wire beside client CPU (receive)
 //
+// A client that `streams` writes while a server on the same machine reads, and reads while it
+// writes: the longer of the two counts, where both have a core.
+//
 // An event loop serves what is ready in turns, a piece of a large value at a time: its commands
 // share its one thread. A pool of blocking threads holds one for the whole command. Sources:
 // spec/lmcache.md section 5 (one Python thread per worker process, 1 to 2 GB/s UNCERTAIN; resp:// 8
@@ -13,8 +16,8 @@
 #include <vector>
 
 #include "sim/base/fields.hpp"
-#include "sim/des/shared_server.hpp"
 #include "sim/des/waiting.hpp"
+#include "sim/store/event_loop.hpp"
 #include "sim/store/host.hpp"
 #include "sim/store/store.hpp"
 #include "sim/store/wire.hpp"
@@ -47,6 +50,7 @@ struct ClientOptions {
   Seconds command{0};    // CPU for one command, whatever its size
   Bandwidth receive{0};  // one thread's rate of taking a value in; 0 = free
   Bandwidth send{0};
+  bool streams = false;
 
   template <class F>
   void fields(F& f) {
@@ -56,6 +60,9 @@ struct ClientOptions {
     f.optional("receive_bytes_per_s", receive, Range{0, 1e12},
                "One thread's rate of receiving values; 0 = costs nothing.");
     f.optional("send_bytes_per_s", send, Range{0, 1e12}, "The same of sending.");
+    f.optional("streams", streams,
+               "Over loopback a value is sent while it is received. Default: one after the other, "
+               "as the assumed rates have it.");
   }
 };
 
@@ -83,6 +90,10 @@ class StoreClient {
   [[nodiscard]] Task spend(Seconds cpu, Seconds& total);
   [[nodiscard]] Task receive(Command& command, Wire& wire);
   [[nodiscard]] Task send(Command& command, Wire& wire);
+  [[nodiscard]] Task one_way(Task move, Seconds& total);
+  // Both at once, while the store serves it.
+  [[nodiscard]] Task stream(Command& command, const StoreRoute::Shard& shard);
+  [[nodiscard]] Task receive_streamed(ReplyBegins& reply, Seconds& total, Signal& done);
   [[nodiscard]] static Seconds at_rate(Bytes bytes, Bandwidth rate) {
     return rate > Bandwidth(0) ? bytes / rate : Seconds(0);
   }
@@ -91,8 +102,8 @@ class StoreClient {
   Host& host_;
   const StoreRoute& route_;
   ClientOptions options_;
-  Threads threads_;    // blocking
-  SharedServer loop_;  // not blocking
+  Threads threads_;  // blocking
+  EventLoop loop_;   // not blocking
   std::int64_t first_connection_;
   std::int64_t in_flight_ = 0;  // a command goes over the next free connection
 };

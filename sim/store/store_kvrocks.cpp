@@ -129,7 +129,9 @@ Task Kvrocks::look_up(Command& command, std::int64_t life) {
   }
   command.bytes = read.value;
   answer(command, Answer::kFound);
-  if (command.verb == Verb::kGet) co_await server_.send_out(read.value);
+  if (command.verb != Verb::kGet) co_return;
+  command.begin_reply();
+  co_await server_.send_out(read.value);
 }
 
 std::vector<ResourceUse> Kvrocks::resources() const {
