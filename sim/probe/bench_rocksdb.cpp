@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <gnu/libc-version.h>
 #include <malloc.h>
+#include <rocksdb/iostats_context.h>
 #include <rocksdb/perf_context.h>
 #include <rocksdb/version.h>
 
@@ -23,6 +24,7 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <utility>
 
 #include "sim/base/check.hpp"
 #include "sim/base/errors.hpp"
@@ -41,10 +43,10 @@ Bytes value_of(const BenchOperation& operation) {
   return std::max(Bytes(1), Bytes(operation.bytes.count() / kMultiget));
 }
 
-std::int64_t keys_of(const BenchOperation& operation) {
+std::int64_t keys_of(const BenchOperation& operation, Bytes working_set) {
   const Bytes value = value_of(operation);
   const std::int64_t least = operation.name == "get/disk" ? operation.at_once + 2 : 2;
-  const std::int64_t fitting = kWorkingSet.count() / std::max<std::int64_t>(1, value.count());
+  const std::int64_t fitting = working_set.count() / std::max<std::int64_t>(1, value.count());
   // Every value of get/disk has a table of its own.
   const std::int64_t most = operation.name == "get/disk" ? least : kMostKeys;
   const std::int64_t keys = std::clamp(fitting, least, std::max(least, most));
@@ -55,40 +57,48 @@ std::int64_t keys_of(const BenchOperation& operation) {
 
 namespace {
 
-using rocksdb_bench::keys_of;
 using rocksdb_bench::value_of;
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kOffsets = 251;  // pages: values of neighbouring keys differ
 
-// Seconds of the stages of what this thread did since reset, by RocksDB's own watch.
+// Where the time of what this thread did since reset went, by RocksDB's own watch; medians over
+// all.
 class Stages {
  public:
-  static constexpr std::array<const char*, 5> kNames = {"log_s", "memtable_s", "block_read_s",
-                                                        "block_checksum_s", "block_decompress_s"};
   static void reset() {
     rocksdb::SetPerfLevel(rocksdb::PerfLevel::kEnableTimeExceptForMutex);
     rocksdb::get_perf_context()->Reset();
+    rocksdb::get_iostats_context()->Reset();
   }
   void add() {
     const rocksdb::PerfContext& seen = *rocksdb::get_perf_context();
-    const std::array<std::uint64_t, 5> times = {
-        seen.write_wal_time, seen.write_memtable_time + seen.get_from_memtable_time,
-        seen.block_read_time, seen.block_checksum_time, seen.block_decompress_time};
+    const std::array<std::uint64_t, kCount> times = {
+        seen.write_wal_time,
+        rocksdb::get_iostats_context()->write_nanos,
+        seen.write_memtable_time + seen.get_from_memtable_time,
+        seen.block_read_time,
+        seen.block_checksum_time,
+        seen.block_decompress_time};
     const std::lock_guard lock(mutex_);
-    ++count_;
-    for (std::size_t i = 0; i < times.size(); ++i) sums_[i] += static_cast<double>(times[i]) * 1e-9;
+    for (std::size_t i = 0; i < kCount; ++i)
+      times_[i].push_back(static_cast<double>(times[i]) * 1e-9);
   }
-  void tell(Sample& sample) const {
-    for (std::size_t i = 0; i < sums_.size(); ++i)
-      if (sums_[i] > 0)
-        sample.extra.emplace_back(kNames[i], sums_[i] / static_cast<double>(count_));
+  void tell(Sample& sample) {
+    constexpr std::array<const char*, kCount> kNames = {
+        "log_s",        "log_write_s",      "memtable_s",
+        "block_read_s", "block_checksum_s", "block_decompress_s"};
+    for (std::size_t i = 0; i < kCount; ++i) {
+      if (times_[i].empty()) continue;
+      const double median = summarise(sample.operation, times_[i]).p50.count();
+      if (median > 0) sample.extra.emplace_back(kNames[i], median);
+    }
   }
 
  private:
+  static constexpr std::size_t kCount = 6;
   std::mutex mutex_;
-  std::array<double, 5> sums_{};
-  std::int64_t count_ = 0;
+  std::array<std::vector<double>, kCount> times_;
 };
 
 class RocksdbBench final : public Bench {
@@ -112,10 +122,14 @@ class RocksdbBench final : public Bench {
 
  private:
   struct Run;  // one measurement
-  [[nodiscard]] static Bytes round_of(const BenchOperation& operation) {
-    return std::max(rocksdb_bench::kRound, operation.bytes * (operation.at_once * 2));
+  [[nodiscard]] std::int64_t keys_of(const BenchOperation& operation) const {
+    return rocksdb_bench::keys_of(operation, options_.working_set);
+  }
+  [[nodiscard]] Bytes round_of(const BenchOperation& operation) const {
+    return std::max(options_.round, operation.bytes * (operation.at_once * 2));
   }
   void make_values(Bytes bytes);
+  void grow_heap(Bytes bytes);
   [[nodiscard]] std::string_view value(std::int64_t key, Bytes bytes) const;
   void check_value(std::int64_t key, const std::string& value, Bytes bytes, bool whole) const;
   void open(Bytes write_buffer, Bytes block_cache);
@@ -129,8 +143,9 @@ class RocksdbBench final : public Bench {
   Options options_;
   std::string folder_;
   std::optional<RocksdbDatabase> database_;
+  Bytes heap_{0};
   std::vector<std::byte> values_;  // where values are cut out of
-  double ratio_ = 1;
+  double ratio_ = 0;               // of tables, when there are any
 };
 
 struct RocksdbBench::Run {
@@ -148,7 +163,6 @@ Json RocksdbBench::identity() const {
   out["rocksdb"] = rocksdb::GetRocksVersionAsString();
   out["allocator"] = fmt::format("glibc {}, pieces from {} MiB are given back at once",
                                  gnu_get_libc_version(), rocksdb_bench::kFreshFrom.count() >> 20);
-  out["compression_ratio"] = ratio_;
   return out;
 }
 
@@ -164,6 +178,16 @@ void RocksdbBench::make_values(Bytes bytes) {
   if (values_.size() == wanted) return;
   values_.assign(wanted, std::byte{0});
   fill_kv_bytes(values_, "bf16", 1);
+}
+
+// Small pieces stay with the process once it has them: as those of a server that has run for long.
+void RocksdbBench::grow_heap(Bytes bytes) {
+  if (bytes <= heap_) return;
+  heap_ = bytes;
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  std::vector<std::unique_ptr<char[]>> pieces;
+  for (std::int64_t grown = 0; grown < bytes.count(); grown += kPiece)
+    pieces.push_back(std::make_unique<char[]>(kPiece));  // zeroed, hence touched
 }
 
 std::string_view RocksdbBench::value(std::int64_t key, Bytes bytes) const {
@@ -309,6 +333,8 @@ Sample RocksdbBench::measure(const BenchOperation& operation, const Patience& pa
   Run run{.operation = operation};
   run.checked.assign(static_cast<std::size_t>(operation.at_once), 0);
   const bool puts = operation.name == "put";
+  if (operation.bytes < rocksdb_bench::kFreshFrom)
+    grow_heap((puts ? round_of(operation) : options_.working_set) * 2);
   if (!puts) prepare_gets(operation);
   Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
     if (puts) return put(run);
@@ -318,6 +344,7 @@ Sample RocksdbBench::measure(const BenchOperation& operation, const Patience& pa
   });
   if (puts) check_puts(run);
   run.stages.tell(sample);
+  if (!puts && ratio_ > 0) sample.extra.emplace_back("ratio", std::exchange(ratio_, 0));
   database_.reset();
   return sample;
 }

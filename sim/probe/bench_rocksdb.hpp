@@ -18,6 +18,8 @@ struct RocksdbBenchOptions {
   bool direct_reads = false;
   Bytes block{16 * 1024};
   double bloom_bits_per_key = 10;
+  Bytes round{512LL << 20};
+  Bytes working_set{256LL << 20};
 
   template <class F>
   void fields(F& f) {
@@ -30,16 +32,16 @@ struct RocksdbBenchOptions {
     f.optional("direct_reads", direct_reads, "Read tables with O_DIRECT: no page cache.");
     f.optional("block_bytes", block, Range{256, 1e9}, "Data block; a bigger value has its own.");
     f.optional("bloom_bits_per_key", bloom_bits_per_key, Range{0, 100}, "Bloom filter of a table.");
+    f.optional("round_bytes", round, Range{1, 1e12},
+               "Puts that memtables have room for; then the database is made anew.");
+    f.optional("working_set_bytes", working_set, Range{1, 1e12},
+               "Values that gets go round: more than a processor's cache holds.");
   }
 };
 
 // How the bench lays out what it measures; its twin does the same.
 namespace rocksdb_bench {
 
-// Puts go into memtables that have room for so much; then the database is made anew.
-constexpr Bytes kRound{512LL << 20};
-// Values that gets go round, so that no processor's cache holds them.
-constexpr Bytes kWorkingSet{256LL << 20};
 constexpr std::int64_t kMostKeys = 4096;
 // Values of one multiget, which share its bytes.
 constexpr std::int64_t kMultiget = 8;
@@ -49,7 +51,7 @@ constexpr std::int64_t kMultiget = 8;
 constexpr Bytes kFreshFrom{8LL << 20};
 
 // Values that lie in the database while gets of this are measured.
-[[nodiscard]] std::int64_t keys_of(const BenchOperation& operation);
+[[nodiscard]] std::int64_t keys_of(const BenchOperation& operation, Bytes working_set);
 [[nodiscard]] Bytes value_of(const BenchOperation& operation);
 
 }  // namespace rocksdb_bench

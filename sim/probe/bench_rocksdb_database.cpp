@@ -47,7 +47,8 @@ void set_table(rocksdb::Options& to, const RocksdbBenchOptions& from, Bytes bloc
 RocksdbDatabase::RocksdbDatabase(std::string folder, const RocksdbBenchOptions& options,
                                  const Shape& shape)
     : folder_(std::move(folder)), options_(options) {
-  fs::remove_all(folder_);
+  std::error_code ignored;  // opening will say
+  fs::remove_all(folder_, ignored);
   settings_.create_if_missing = true;
   settings_.avoid_flush_during_shutdown = true;
   settings_.write_buffer_size = size_of(shape.write_buffer);

@@ -37,6 +37,8 @@ class RocksdbEngine {
     bool found = false;
     Bytes value{0};
     Seconds disk{0};  // spent reading
+    // Where it was found, as the bench calls it.
+    const char* from = "get/missing";
   };
   struct Write {
     StoreKey key = 0;
@@ -50,6 +52,8 @@ class RocksdbEngine {
   RocksdbEngine(const RocksdbOptions& options, const Store::Context& context,
                 std::function<std::int64_t()> life);
 
+  // Memory for a value: what it costs to touch it, if it was the kernel's before.
+  [[nodiscard]] Task touch(Bytes bytes);
   // The caller holds a thread of its own meanwhile. What they refer to outlives them.
   [[nodiscard]] Task read(Read& read);
   [[nodiscard]] Task write(Write& write);
@@ -100,6 +104,8 @@ class RocksdbEngine {
 
   [[nodiscard]] Task copy(Bytes bytes, double copies);
   [[nodiscard]] Task work(Seconds time);
+  // `way`: "encode/" or "decode/".
+  [[nodiscard]] Task code(const char* way, Bytes bytes, Bandwidth rate);
 
   RocksdbOptions options_;
   Tasks& tasks_;

@@ -39,6 +39,10 @@ struct RocksdbOptions {
   double eviction_fill = 0.7;
   Seconds lookup{20e-6};
   Bandwidth checksum{10e9};
+  std::optional<Bandwidth> crc32c;
+  double log_copies = 1;
+  double page_cache_copies = 1;
+  Bytes fresh_from{8 * kMebibyte};
   Bandwidth compress{0.6e9};
   Bandwidth decompress{3e9};
   double buffered_read = 0.65;
@@ -65,6 +69,8 @@ struct RocksdbOptions {
     f.optional("initial_state", start, "What is there when time starts.");
   }
 
+  [[nodiscard]] Bandwidth crc32c_or_default() const { return crc32c.value_or(checksum); }
+
   // A bloom filter's false positives at its best number of probes.
   [[nodiscard]] double false_positive() const {
     return lsm.bloom_bits_per_key > 0 ? std::pow(0.6185, lsm.bloom_bits_per_key) : 1;
@@ -89,7 +95,19 @@ struct RocksdbOptions {
   void cost_fields(F& f) {
     f.optional("lookup_s", lookup, Range{0, 1},
                "CPU of a lookup: memtables, filters, index. 10 to 50 us; assumed.");
-    f.optional("checksum_bytes_per_s", checksum, Range{1e6, 1e13}, "One thread; assumed.");
+    f.optional("checksum_bytes_per_s", checksum, Range{1e6, 1e13},
+               "Of blocks (XXH3), one thread; assumed.");
+    f.optional("crc32c_bytes_per_s", crc32c, Range{1e6, 1e13},
+               "Of the log and of blobs, one thread. Default: as checksum_bytes_per_s.");
+    f.optional("log_copies", log_copies, Range{0, 100},
+               "Copies of a byte that is appended to the log: with what the file's new pages cost, "
+               "in copies' worth of time. Default: assumed.");
+    f.optional("page_cache_copies", page_cache_copies, Range{0, 100},
+               "Copies of a byte that is read from the page cache, in copies' worth of time. "
+               "Default: assumed.");
+    f.optional("fresh_from_bytes", fresh_from, Range{1, 1e15},
+               "Memory of this size and more is given back to the kernel when it is freed, so that "
+               "its pages are touched anew. Default: oversize_threshold of jemalloc 5.");
     f.optional("compress_bytes_per_s", compress, Range{1e6, 1e13},
                "One thread, of what does not shrink; assumed.");
     f.optional("decompress_bytes_per_s", decompress, Range{1e6, 1e13}, "One thread; assumed.");

@@ -27,6 +27,7 @@ Task RocksdbEngine::write(Write& write) {
     if (write.value > kHalfGroup) memtable = co_await memtable_.acquire();
     log.give_back();
   }
+  co_await touch(write.value);
   co_await copy(write.value, 1);
   entering_ -= write.value;
   if (lost(write)) co_return;
@@ -61,8 +62,8 @@ Task RocksdbEngine::wait_for_room(Write& write) {
 Task RocksdbEngine::append_log(Write& write) {
   if (!options_.lsm.wal) co_return;
   co_await log_pages_.room(write.disk);
-  co_await copy(write.value, 1);
-  co_await work(write.value / options_.checksum);
+  co_await copy(write.value, options_.log_copies);
+  co_await work(write.value / options_.crc32c_or_default());
   if (!free_disk_) log_pages_.add(write.value);
 }
 
