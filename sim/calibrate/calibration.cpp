@@ -21,7 +21,7 @@ double quantile(const std::vector<double>& ascending, double share) {
 }
 
 Json to_json(const LaneResult& lane) {
-  const ModelError error = error_of(lane);
+  const ModelError error = model_error(lane);
   Json figures = Json::array();
   for (const FittedFigure& figure : lane.figures)
     figures.push_back({{"figure", figure.path},
@@ -66,7 +66,7 @@ struct CalibrationFile {
 
 }  // namespace
 
-ModelError error_of(std::vector<double> signed_errors) {
+ModelError model_error(std::vector<double> signed_errors) {
   ModelError out;
   out.count = static_cast<std::int64_t>(signed_errors.size());
   if (signed_errors.empty()) return out;
@@ -80,11 +80,11 @@ ModelError error_of(std::vector<double> signed_errors) {
   return out;
 }
 
-ModelError error_of(const LaneResult& lane) {
+ModelError model_error(const LaneResult& lane) {
   std::vector<double> errors;
   for (std::size_t i = 0; i < lane.samples.size(); ++i)
     errors.push_back(lane.model[i] / lane.samples[i].p50 - 1);
-  return error_of(std::move(errors));
+  return model_error(std::move(errors));
 }
 
 Json to_json(const Calibration& calibration) {

@@ -28,8 +28,8 @@ struct ModelError {
   std::int64_t count = 0;
 };
 // Against the medians of the samples.
-[[nodiscard]] ModelError error_of(const LaneResult& lane);
-[[nodiscard]] ModelError error_of(std::vector<double> signed_errors);
+[[nodiscard]] ModelError model_error(const LaneResult& lane);
+[[nodiscard]] ModelError model_error(std::vector<double> signed_errors);
 
 struct Calibration {
   std::string name;

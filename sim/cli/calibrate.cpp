@@ -99,7 +99,7 @@ std::string percent(double share) { return fmt::format("{:.1f} %", share * 100);
 
 void print(const Calibration& calibration) {
   for (const LaneResult& lane : calibration.lanes) {
-    const ModelError error = error_of(lane);
+    const ModelError error = model_error(lane);
     const auto noisy = std::count_if(lane.samples.begin(), lane.samples.end(),
                                      [](const Sample& sample) { return sample.noisy; });
     fmt::print("{}: {} samples ({} noisy); the model is off by {} (median), {} (p90), bias {}\n",

@@ -32,6 +32,8 @@ struct RunArguments {
   std::vector<std::string> outputs = {"summary", "requests"};
   bool quiet = false;
   bool what_if = false;
+  std::vector<std::string> live;
+  bool shadow = false;
 };
 
 std::atomic<int> interrupted{0};  // the signal
@@ -81,7 +83,9 @@ void explore_what_ifs(const RunArguments& arguments, const Simulation& simulatio
 
 void run_command(const RunArguments& arguments) {
   check_outputs(arguments.outputs);
-  const Json json = load_experiment(arguments.file, arguments.overrides);
+  Json json = load_experiment(arguments.file, arguments.overrides);
+  for (const std::string& lane : arguments.live) json["live"].push_back({{"kind", lane}});
+  if (arguments.shadow) json["shadow"] = true;
   const auto simulation_pointer = std::make_unique<Simulation>(ConfigNode(json, arguments.file));
   Simulation& simulation = *simulation_pointer;
   const fs::path folder = folder_of(arguments, simulation);
@@ -132,6 +136,13 @@ void add_run_command(CLI::App& app) {
       ->delimiter(',');
   command->add_flag("--what-if", arguments->what_if,
                     "Run it again with each kind of resource free: what limits it.");
+  command
+      ->add_option("--live", arguments->live,
+                   "Lanes whose operations are done for real: rocksdb, resp, codec, host_copy, "
+                   "cuda_copy; files go to the temporary folder.")
+      ->delimiter(',');
+  command->add_flag("--shadow", arguments->shadow,
+                    "The model tells the time; how far it is from the real lanes is reported.");
   command->add_flag("-q,--quiet", arguments->quiet, "No progress and no table.");
   command->callback([arguments] { run_command(*arguments); });
 }

@@ -214,6 +214,9 @@ struct ExperimentConfig {
   std::int64_t seed = 1;
   bool deterministic = false;
   std::vector<std::string> assume_free;
+  std::optional<Json> profile;
+  std::vector<Json> live;
+  bool shadow = false;
   std::vector<std::string> warnings;
 
   template <class F>
@@ -236,6 +239,12 @@ struct ExperimentConfig {
     f.optional("assume_free", assume_free,
                "What-if: kinds of resources that cost no time, of client, server, disk, network, "
                "memory, pcie.");
+    f.optional(
+        "profile", profile,
+        "Calibrations of a machine (kvsim calibrate): a file, or a list, later over earlier.");
+    f.optional("live", live, "Lanes whose operations are done for real: bench plug-ins.");
+    f.optional("shadow", shadow,
+               "Live lanes are only compared with the model, which tells the time.");
     f.optional("warnings", warnings, "For readers of the results: the summary repeats them.");
   }
 };

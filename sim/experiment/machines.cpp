@@ -109,6 +109,7 @@ Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const Nod
     cpu.memory = cpu.memory * kFreeSpeed;
   }
   machine->host = std::make_unique<Host>(tasks_, name, cpu, config.dram);
+  machine->host->live().lanes = plan_.live;
   machine->nic = config.nic.value_or(plan_.network.nic);
   Bandwidth line = machine->nic * plan_.network.efficiency;
   if (is_free("network")) line = line * kFreeSpeed;
@@ -203,7 +204,8 @@ Wire& Machines::wire_between(Machine& client, Machine& server, const Store& stor
   Wire::Options options;
   const NetworkConfig& network = plan_.network;
   if (&client == &server) {
-    if (!store.local()) options.round_trip = network.loopback_round_trip;
+    const bool live = store.speaks_resp() && client.host->live().drives(LiveLane::kResp);
+    if (!store.local() && !live) options.round_trip = network.loopback_round_trip;
   } else {
     client.networked = server.networked = true;
     options.round_trip = network.round_trip;

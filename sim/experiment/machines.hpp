@@ -21,6 +21,7 @@ class Machines {
     std::uint64_t seed = 1;
     bool deterministic = true;
     std::vector<std::string> free;  // what-if: kinds of resources that cost nothing
+    LiveLanes* live = nullptr;      // not owned
   };
   // `experiment` holds /nodes and /stores, for reading and for complaints.
   Machines(World& world, const ConfigNode& experiment, const std::vector<NodeConfig>& nodes,

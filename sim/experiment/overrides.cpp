@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "sim/experiment/calibrated.hpp"
 #include "sim/experiment/real_configurations.hpp"
 #include "sim/experiment/simulation.hpp"
 
@@ -13,7 +14,8 @@ namespace {
 // Values that name files are relative to the working directory on the command line, and to the
 // configuration's folder inside it: made absolute here. A profile may be a name or a .json file.
 bool names_a_file(const std::string& pointer, const std::string& value) {
-  for (const char* key : {"/path", "/file", "/kvrocks_conf", "/redis_conf", "/lmcache_yaml"})
+  for (const char* key :
+       {"/path", "/file", "/kvrocks_conf", "/redis_conf", "/lmcache_yaml", "/profile"})
     if (pointer.ends_with(key)) return true;
   if (pointer.ends_with("/vllm_args")) return std::filesystem::is_regular_file(value);
   for (const char* key : {"/llm", "/gpu", "/prices"})
@@ -59,7 +61,9 @@ void apply(Json& json, const std::string& override_text) {
 Json load_experiment(const std::string& file, const std::vector<std::string>& overrides) {
   Json json = load_json(file);
   for (const std::string& text : overrides) apply(json, text);
-  return with_real_configurations(std::move(json), file);
+  json = with_real_configurations(std::move(json), file);
+  const Calibrations calibrations = load_calibrations(json, file);
+  return with_calibrations(std::move(json), calibrations);
 }
 
 }  // namespace kvsim

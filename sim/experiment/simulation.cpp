@@ -10,7 +10,9 @@
 #include "sim/base/registry.hpp"
 #include "sim/base/sha256.hpp"
 #include "sim/engine/scheduler.hpp"
+#include "sim/experiment/calibrated.hpp"
 #include "sim/experiment/complaints.hpp"
+#include "sim/experiment/live_session.hpp"
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/experiment/run_facts_assembly.hpp"
 #include "sim/experiment/workload_assembly.hpp"
@@ -53,7 +55,7 @@ void find_profile(const ConfigNode& section, const char* key, const char* kind, 
   if (!section.has(key)) return;
   const ConfigNode node = section.at(key);
   if (name.ends_with(".json")) name = node.resolve_path(name);
-  named_by(place_of(node), [&] { return load_json(find_model(kind, name)); });
+  named_by(place_of(node), [&] { return load_model(find_model(kind, name)); });
 }
 
 // A scheduler has no options yet, so its name is all there is to it.
@@ -99,6 +101,7 @@ struct Simulation::State {
   Recorder recorder;
   std::unique_ptr<RequestSource> source;
   std::optional<std::int64_t> total_requests;
+  std::unique_ptr<LiveSession> live;  // null without live lanes
   World world;
   std::unique_ptr<HostLinks> links;
   std::unique_ptr<Machines> machines;  // null without lower tiers
@@ -116,6 +119,7 @@ struct Simulation::State {
   State(const State&) = delete;
   void read();
   void resolve();
+  void open_live();
   void build_machines();
   void build();
   void close_window(Seconds) { world.stop(); }
@@ -173,6 +177,8 @@ void Simulation::State::resolve() {
   provenance.seed = static_cast<std::uint64_t>(config.seed);
   provenance.profiles = {"llm/" + pool.context.llm.name, "gpu/" + pool.context.gpu.name,
                          "engine/vllm", "prices/" + prices.name};
+  for (const std::string& name : load_calibrations(json, node.file()).names)
+    provenance.profiles.push_back("calibration/" + name);
   provenance.assumed_profiles = pool.assumed;
 }
 
@@ -185,6 +191,7 @@ void Simulation::State::build() {
   options.client_timeout = load.client_timeout;
   options.api = pool.api;
   frontend = std::make_unique<Frontend>(world, options, recorder);
+  open_live();
   if (pool.config.connector) build_machines();
   Router::Context context;
   context.seed = provenance.seed;
@@ -223,6 +230,18 @@ std::vector<std::string> Simulation::State::unreached_stores() const {
   return out;
 }
 
+void Simulation::State::open_live() {
+  if (config.live.empty()) return;
+  // What the model of a lane is made of here: calibrated, and as this experiment has it.
+  Figures figures = load_calibrations(json, node.file()).figures;
+  figures["cpu"] = echo_config(pool.node.cpu);
+  live = std::make_unique<LiveSession>(
+      node.at("live"), LiveSession::Options{.lanes = config.live,
+                                            .shadow = config.shadow,
+                                            .figures = std::move(figures),
+                                            .seed = provenance.seed});
+}
+
 void Simulation::State::build_machines() {
   const auto& free = config.assume_free;
   links = std::make_unique<HostLinks>(world, pool,
@@ -234,6 +253,7 @@ void Simulation::State::build_machines() {
   plan.seed = provenance.seed;
   plan.deterministic = config.deterministic;
   plan.free = free;
+  plan.live = live.get();
   machines = std::make_unique<Machines>(world, node, config.nodes, plan);
   if (!config.stores.empty()) resolved["stores"] = machines->resolved_stores();
 }
@@ -306,6 +326,10 @@ void Simulation::run() {
              "{} of {} blocks free at the end", engine->pool().free(), engine->pool().total());
 }
 
-Json Simulation::summary() const { return summarise(state_->recorder, state_->facts()); }
+Json Simulation::summary() const {
+  Json out = summarise(state_->recorder, state_->facts());
+  if (state_->live) out["live"] = state_->live->report();
+  return out;
+}
 
 }  // namespace kvsim

@@ -47,7 +47,7 @@ class Simulation {
 
   // Once per process.
   void run();
-  // After run().
+  // After run(). With live lanes in shadow mode it measures now, for some seconds a lane.
   [[nodiscard]] Json summary() const;
 
  private:

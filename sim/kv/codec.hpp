@@ -26,6 +26,8 @@ class Codec {
   // The GPU's rate, in bytes as in HBM; 0 = needs none.
   [[nodiscard]] virtual Bandwidth gpu_encode() const { return Bandwidth(0); }
   [[nodiscard]] virtual Bandwidth gpu_decode() const { return Bandwidth(0); }
+  // "lz4/bf16": as the bench of codecs calls it; "" when there is none.
+  [[nodiscard]] virtual std::string bench_name() const { return ""; }
   // What comes back is not what went in: answers may change.
   [[nodiscard]] virtual bool lossy() const { return false; }
 

@@ -26,7 +26,8 @@ CodecFigures figures_of(const char* name, const CodecOptions& options, const std
 
 RatedCodec::RatedCodec(const char* name, const Options& options, const Context& context,
                        const std::vector<CodecRow>& rows)
-    : figures_(figures_of(name, options, context.kv_dtype, rows)) {
+    : name_(std::string(name) + "/" + context.kv_dtype),
+      figures_(figures_of(name, options, context.kv_dtype, rows)) {
   const auto lay_over = [](auto& figure, const auto& stated) {
     if (stated) figure = *stated;
   };

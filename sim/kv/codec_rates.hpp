@@ -55,6 +55,8 @@ class RatedCodec : public Codec {
   Bandwidth gpu_encode() const override { return figures_.gpu_encode; }
   Bandwidth gpu_decode() const override { return figures_.gpu_decode; }
   bool lossy() const override { return figures_.lossy; }
+  // Lossless ones can be done for real.
+  std::string bench_name() const override { return figures_.lossy ? "" : name_; }
 
  protected:
   // The row of the KV type in the context, with what `options` state laid over. ConfigError naming
@@ -63,6 +65,7 @@ class RatedCodec : public Codec {
              const std::vector<CodecRow>& rows);
 
  private:
+  std::string name_;
   CodecFigures figures_;
 };
 

@@ -170,10 +170,20 @@ Task LmcacheBackend::get_value(Rank& rank, std::shared_ptr<Get> get) {
   if (body.answer == Answer::kFailed) fail();
   if (body.answer != Answer::kFound || get->cancelled) co_return;
   // Out of the client's own buffer into pinned memory, decoding on the way.
-  const Seconds copying =
-      host_.copy_time(stored, 1) + Codec::time(get->chunk.bytes, codec_.decode());
-  co_await rank.client->work(copying, get->times);
+  co_await rank.client->work(host_.copy_time(stored, 1), get->times);
+  co_await code(rank, "decode/", codec_.decode(), get->chunk.bytes, get->times);
   get->came = !get->cancelled;
+}
+
+// One of the client's threads encodes or decodes.
+Task LmcacheBackend::code(Rank& rank, const char* way, Bandwidth rate, Bytes bytes,
+                          StageTimes& times) {
+  if (rate <= Bandwidth(0)) co_return;
+  const std::string name = codec_.bench_name();
+  const bool live = !name.empty() && host_.live().drives(LiveLane::kCodec);
+  LiveFlight flight(tasks_, host_.live(), LiveLane::kCodec);
+  if (!live) co_await rank.client->work(Codec::time(bytes, rate), times);
+  if (!name.empty()) co_await flight.end(way + name, bytes);
 }
 
 Task LmcacheBackend::allocate(Rank& rank, std::shared_ptr<Get> get) {
@@ -215,8 +225,7 @@ Task LmcacheBackend::put_chunk(Rank& rank, ChunkPart chunk, Countdown& left) {
   {
     const Hold connection = co_await rank.connections->acquire();
     StageTimes times;
-    if (codec_.encode() > Bandwidth(0))
-      co_await rank.client->work(Codec::time(chunk.bytes, codec_.encode()), times);
+    co_await code(rank, "encode/", codec_.encode(), chunk.bytes, times);
     const Bytes stored = codec_.encoded(chunk.bytes);
     Command body = command(Verb::kPut, rank, chunk.key, kBodyPart, stored);
     co_await rank.client->run(body);

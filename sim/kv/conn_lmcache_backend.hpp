@@ -70,6 +70,8 @@ class LmcacheBackend {
   [[nodiscard]] Task get(Rank& rank, std::shared_ptr<Get> get);
   [[nodiscard]] Task get_value(Rank& rank, std::shared_ptr<Get> get);
   [[nodiscard]] Task allocate(Rank& rank, std::shared_ptr<Get> get);
+  [[nodiscard]] Task code(Rank& rank, const char* way, Bandwidth rate, Bytes bytes,
+                          StageTimes& times);
   [[nodiscard]] Task put_all(std::vector<ChunkPart> chunks, std::function<void()> done);
   [[nodiscard]] Task put_batch(Rank& rank, const std::vector<ChunkPart>& chunks, Countdown& left);
   [[nodiscard]] Task put_chunk(Rank& rank, ChunkPart chunk, Countdown& left);

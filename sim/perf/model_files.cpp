@@ -52,7 +52,7 @@ std::vector<std::string> model_names(const std::string& kind) {
 }
 
 std::string find_model(const std::string& kind, const std::string& name) {
-  if (name.ends_with(".json")) return name;
+  if (name.ends_with(".json") || name.find(".json#/") != std::string::npos) return name;
   const std::string wanted = lower(name);
   const std::vector<std::string> names = model_names(kind);
   const auto file_of = [&](const std::string& stem) {
@@ -65,6 +65,18 @@ std::string find_model(const std::string& kind, const std::string& name) {
   throw ConfigError(
       fmt::format("{} \"{}\": found no such profile in {}; allowed: {}, or a .json file", kind,
                   name, models_folder(), join_names(names)));
+}
+
+Json load_model(const std::string& file) {
+  const std::size_t hash = file.find(".json#/");
+  if (hash == std::string::npos) return load_json(file);
+  constexpr std::size_t kEnding = 5;  // ".json"
+  const Json json = load_json(file.substr(0, hash + kEnding));
+  const Json::json_pointer part(file.substr(hash + kEnding + 1));
+  if (!json.contains(part))
+    throw ConfigError(
+        fmt::format("{}: found no such part; allowed: a JSON pointer into the file", file));
+  return json.at(part);
 }
 
 }  // namespace kvsim

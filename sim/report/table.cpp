@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 
+#include "sim/report/live_table.hpp"
+
 namespace kvsim {
 
 namespace {
@@ -154,6 +156,7 @@ std::string summary_table(const Json& summary) {
                                  dollars(summary["cost"]["usd_per_million_output_tokens"]),
                                  dollars(summary["cost"]["usd_per_million_tokens"])));
   }
+  if (summary.contains("live")) out += live_table(summary["live"]);
   for (const Json& warning : summary["warnings"])
     out += line("warning", warning.get<std::string>());
   return out;

@@ -43,7 +43,10 @@ Host::Host(Tasks& tasks, std::string name, const CpuOptions& cpu, Bytes dram)
                   .memory = cpu.memory}) {}
 
 Task Host::copy(Bytes bytes, double copies) {
-  co_await processor_.copy(bytes.real() * copies * kTraffic);
+  LiveFlight flight(tasks_, live_, LiveLane::kHostCopy);
+  if (!live_.drives(LiveLane::kHostCopy))
+    co_await processor_.copy(bytes.real() * copies * kTraffic);
+  co_await flight.end("copy", Bytes(static_cast<std::int64_t>(bytes.real() * copies)));
 }
 
 void Host::add_disk(const std::string& name, std::unique_ptr<Disk> disk) {

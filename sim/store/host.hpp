@@ -14,6 +14,7 @@
 #include "sim/des/tasks.hpp"
 #include "sim/store/disk.hpp"
 #include "sim/store/host_services.hpp"
+#include "sim/store/live_lanes.hpp"
 #include "sim/store/processor.hpp"
 
 namespace kvsim {
@@ -89,6 +90,9 @@ class Host {
   [[nodiscard]] Processor& processor() { return processor_; }
   [[nodiscard]] Dram& dram() { return dram_; }
   [[nodiscard]] HostServices& services() { return services_; }
+  // Live lanes of this machine; none unless set.
+  [[nodiscard]] LiveGauge& live() { return live_; }
+  [[nodiscard]] const LiveGauge& live() const { return live_; }
   [[nodiscard]] Tasks& tasks() { return tasks_; }
   [[nodiscard]] std::vector<ResourceUse> resources() const;
 
@@ -104,6 +108,7 @@ class Host {
   Processor processor_;
   std::vector<NamedDisk> disks_;
   HostServices services_;
+  LiveGauge live_;
 };
 
 }  // namespace kvsim

@@ -23,7 +23,8 @@ Bytes jemalloc_size(Bytes bytes) {
 MemoryStore::MemoryStore(const Options& options, const Context& context)
     : StoreBase(context, options.outages),
       options_(options),
-      server_(context.host, options.resp, context.free_server),
+      server_(context.host, options.resp,
+              context.free_server || context.host.live().drives(LiveLane::kResp)),
       keys_(options.policy, options.samples, stream(context.seed, "store/" + context.name)),
       loop_(context.host, context.name + ".main", "server", 1),
       main_(context.tasks, context.name + ".main", "server", 1),

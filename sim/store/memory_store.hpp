@@ -57,6 +57,7 @@ class MemoryStore : public StoreBase {
   [[nodiscard]] bool contains(StoreKey key) const override { return keys_.find(key) != nullptr; }
   bool preload(StoreKey key, Bytes bytes) override;
   void restart(bool warm) override;
+  [[nodiscard]] bool speaks_resp() const override { return true; }
   [[nodiscard]] Bytes dram() const override { return options_.maxmemory; }
   [[nodiscard]] Seconds estimate_get(Bytes bytes) const override;
   [[nodiscard]] StoreUse use() const override;

@@ -59,7 +59,8 @@ struct RocksdbEngine::Stream {
   Bytes written{0};
   Bytes copied{0};
   double copies = 0;
-  Seconds work{0};  // of a piece
+  Seconds work{0};   // of a piece
+  Bytes encoded{0};  // compressed
   Countdown* left = nullptr;
 };
 
@@ -82,7 +83,7 @@ Task RocksdbEngine::run_job(LsmJob job) {
   stream.copied = part(most);
   stream.copies = flush ? options_.flush_copies : options_.compaction_copies;
   stream.work = (part(job.all_read()) + stream.written) / options_.checksum;
-  if (options_.lsm.compresses(job.to_level)) stream.work += part(job.written) / options_.compress;
+  if (options_.lsm.compresses(job.to_level)) stream.encoded = part(job.written);
   Countdown left(tasks_, streams);
   stream.left = &left;
   std::vector<Stream> all(static_cast<std::size_t>(streams), stream);
@@ -102,6 +103,7 @@ Task RocksdbEngine::run_stream(Stream& stream) {
     }
     co_await host_.copy(stream.copied, stream.copies);
     co_await host_.compute(stream.work);
+    co_await code("encode/", stream.encoded, options_.compress);
     if (writing) co_await writing->wait();
     writing = std::make_shared<Signal>(tasks_);
     tasks_.start(write_piece(stream.written, writing));

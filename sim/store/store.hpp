@@ -120,6 +120,8 @@ class Store {
   [[nodiscard]] virtual Seconds estimate_get(Bytes bytes) const = 0;
   // True for an in-process library or a file system: on its own machine no round trip away.
   [[nodiscard]] virtual bool local() const { return false; }
+  // A live RESP server can stand for its front.
+  [[nodiscard]] virtual bool speaks_resp() const { return false; }
   [[nodiscard]] virtual StoreUse use() const = 0;
   [[nodiscard]] virtual std::vector<ResourceUse> resources() const = 0;
 };

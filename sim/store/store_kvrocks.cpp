@@ -20,6 +20,9 @@
 namespace kvsim {
 namespace {
 
+// What a lookup that finds nothing counts as, among live operations.
+constexpr Bytes kMissing{1024};
+
 class Kvrocks final : public StoreBase {
  public:
   struct Options {
@@ -42,8 +45,9 @@ class Kvrocks final : public StoreBase {
   Kvrocks(const Options& options, const Context& context)
       : StoreBase(context, options.outages),
         options_(options),
-        server_(context.host, options.resp, context.free_server),
-        engine_(options.rocksdb, context, [this] { return life(); }) {
+        server_(context.host, options.resp,
+                context.free_server || context.host.live().drives(LiveLane::kResp)),
+        engine_(options.rocksdb, engine_context(context), [this] { return life(); }) {
     for (std::int64_t i = 0; i < options.workers; ++i)
       workers_.push_back(
           std::make_unique<Threads>(context.tasks, context.name + ".worker", "cpu", 1));
@@ -53,6 +57,7 @@ class Kvrocks final : public StoreBase {
   bool preload(StoreKey key, Bytes bytes) override {
     return bytes <= options_.resp.max_value && engine_.preload(key, bytes);
   }
+  bool speaks_resp() const override { return true; }
   void restart(bool warm) override {
     if (!warm) engine_.restart_cold();
   }
@@ -70,6 +75,12 @@ class Kvrocks final : public StoreBase {
   std::vector<ResourceUse> resources() const override;
 
  private:
+  // A live RocksDB spends the time itself.
+  static Context engine_context(Context context) {
+    if (context.host.live().drives(LiveLane::kRocksdb))
+      context.free_server = context.free_disk = true;
+    return context;
+  }
   Task run(Command& command) override;
   Task put(Command& command, std::int64_t life);
   Task look_up(Command& command, std::int64_t life);
@@ -106,7 +117,9 @@ Task Kvrocks::put(Command& command, std::int64_t life) {
   // A longer one is refused by its header; the connection is closed.
   if (command.bytes <= options_.resp.max_value) {
     co_await server_.take_in(command.bytes);
+    LiveFlight flight(tasks(), host().live(), LiveLane::kRocksdb);
     co_await engine_.write(write);
+    co_await flight.end("put", command.bytes);
   }
   command.times[Stage::kDisk] += write.disk;
   if (life == this->life()) answer(command, write.done ? Answer::kStored : Answer::kRefused);
@@ -114,7 +127,11 @@ Task Kvrocks::put(Command& command, std::int64_t life) {
 
 Task Kvrocks::look_up(Command& command, std::int64_t life) {
   RocksdbEngine::Read read{.key = command.key};
-  co_await engine_.read(read);
+  {
+    LiveFlight flight(tasks(), host().live(), LiveLane::kRocksdb);
+    co_await engine_.read(read);
+    co_await flight.end(read.from, read.found ? read.value : kMissing);
+  }
   command.times[Stage::kDisk] += read.disk;
   if (life != this->life()) co_return;
   if (!read.found) {
