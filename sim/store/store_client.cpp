@@ -1,5 +1,7 @@
 #include "sim/store/store_client.hpp"
 
+#include <algorithm>
+
 namespace kvsim {
 
 namespace {
@@ -10,6 +12,20 @@ constexpr Bytes kHeader{128};
 Task beside(Task work, Signal& done) {
   co_await std::move(work);
   done.fire();
+}
+
+// As the bench of RESP servers calls it.
+const char* live_name(const Command& command) {
+  switch (command.verb) {
+    case Verb::kPut:
+      return "set";
+    case Verb::kGet:
+      return command.answer == Answer::kFound ? "get" : "get/missing";
+    case Verb::kExists:
+    case Verb::kRemove:
+      break;
+  }
+  return "exists";
 }
 
 // Adds to `total` what passes until it goes.
@@ -41,14 +57,14 @@ StoreClient::StoreClient(Tasks& tasks, Host& host, const StoreRoute& route, std:
       threads_(tasks, name, "client", static_cast<std::int32_t>(options.threads)),
       loop_(host, name, "client", options.threads),
       first_connection_(first_connection) {
-  if (!route.free_client) return;
+  if (!free()) return;
   options_.blocking = false;  // nobody waits for a thread
   options_.command = Seconds(0);
   options_.receive = options_.send = Bandwidth(0);
 }
 
 Task StoreClient::spend(Seconds cpu, Seconds& total) {
-  if (route_.free_client) co_return;
+  if (free()) co_return;
   const Stopwatch watch(tasks_, total);
   if (options_.blocking) {
     co_await host_.compute(cpu);
@@ -66,7 +82,7 @@ Task StoreClient::work(Seconds cpu, StageTimes& times) {
 }
 
 Task StoreClient::pause(Seconds time, StageTimes& times) {
-  if (!route_.free_client) {
+  if (!free()) {
     co_await work(time, times);
     co_return;
   }
@@ -127,14 +143,30 @@ Task StoreClient::run(Command& command) {
   if (options_.blocking) thread = co_await threads_.acquire();
   command.times[Stage::kClient] += tasks_.now() - entered;
   command.connection = first_connection_ + in_flight_++;
-  if (options_.streams && shard.wire->loopback()) {
-    co_await stream(command, shard);
+  if (shard.store->speaks_resp()) {
+    co_await ask_live(command, shard);
   } else {
-    co_await send(command, *shard.wire);
-    co_await shard.store->serve(command);
-    co_await receive(command, *shard.wire);
+    co_await ask(command, shard);
   }
   --in_flight_;
+}
+
+Task StoreClient::ask(Command& command, const StoreRoute::Shard& shard) {
+  if (options_.streams && shard.wire->loopback()) {
+    co_await stream(command, shard);
+    co_return;
+  }
+  co_await send(command, *shard.wire);
+  co_await shard.store->serve(command);
+  co_await receive(command, *shard.wire);
+}
+
+Task StoreClient::ask_live(Command& command, const StoreRoute::Shard& shard) {
+  LiveFlight flight(tasks_, host_.live(), LiveLane::kResp);
+  const Seconds disk = command.times[Stage::kDisk];
+  co_await ask(command, shard);
+  co_await flight.end(live_name(command), std::max(command.bytes, Bytes(1)),
+                      command.times[Stage::kDisk] - disk);
 }
 
 Task StoreClient::stream(Command& command, const StoreRoute::Shard& shard) {

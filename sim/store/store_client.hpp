@@ -76,9 +76,7 @@ class StoreClient {
   // Of one get on an idle system, for decisions.
   [[nodiscard]] Seconds estimate_get(Bytes bytes) const;
   // What work() takes of one thread.
-  [[nodiscard]] Seconds estimate_work(Seconds cpu) const {
-    return route_.free_client ? Seconds(0) : cpu;
-  }
+  [[nodiscard]] Seconds estimate_work(Seconds cpu) const { return free() ? Seconds(0) : cpu; }
   // Work of the client's own threads: decoding, copying into place.
   [[nodiscard]] Task work(Seconds cpu, StageTimes& times);
   // They sleep: costs time also where work is free.
@@ -86,6 +84,13 @@ class StoreClient {
   [[nodiscard]] ResourceUse use() const;
 
  private:
+  // What-if, or a live lane spends it.
+  [[nodiscard]] bool free() const {
+    return route_.free_client ||
+           (host_.live().drives(LiveLane::kResp) && route_.shards.front().store->speaks_resp());
+  }
+  [[nodiscard]] Task ask(Command& command, const StoreRoute::Shard& shard);
+  [[nodiscard]] Task ask_live(Command& command, const StoreRoute::Shard& shard);
   // Work for a command: by the thread that it holds, or in turns.
   [[nodiscard]] Task spend(Seconds cpu, Seconds& total);
   [[nodiscard]] Task receive(Command& command, Wire& wire);
