@@ -15,12 +15,11 @@ using Loss = std::function<double(const Values& logs)>;
 // Nelder and Mead's simplex, in logarithms: scale-free, and no constant becomes negative.
 class Simplex {
  public:
-  Simplex(const Loss& loss, const Values& start) : loss_(loss) {
-    constexpr double kStep = 0.5;
+  Simplex(const Loss& loss, const Values& start, double step) : loss_(loss) {
     add(start);
     for (std::size_t i = 0; i < start.size(); ++i) {
       Values corner = start;
-      corner[i] += kStep;
+      corner[i] += step;
       add(std::move(corner));
     }
     sort();
@@ -112,8 +111,11 @@ Values fitted(const std::vector<const Sample*>& samples, const Law& law, const V
       sum += huber(std::log(law(sample->operation, values) / sample->p50.count()));
     return sum;
   };
-  // Once more from where the first ended: a simplex may have become flat.
-  return Simplex(loss, Simplex(loss, start).minimum()).minimum();
+  // Again from where the last one ended: laws have edges, in which a simplex becomes flat.
+  Values best = start;
+  for (const double step : {0.5, -0.5, 0.3, -0.3, 0.1, -0.1, 0.5})
+    best = Simplex(loss, best, step).minimum();
+  return best;
 }
 
 constexpr int kDraws = 100;

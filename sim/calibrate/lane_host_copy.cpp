@@ -6,7 +6,6 @@
 // (small copies of warm data are faster), distances between NUMA nodes, which the bench measures
 // (copy/numa-A-B) and no component tells apart.
 #include <algorithm>
-#include <array>
 
 #include "sim/base/registry.hpp"
 #include "sim/calibrate/lane_fit.hpp"
@@ -59,7 +58,7 @@ class HostCopyModel final : public LaneModel {
       out.insert(out.end(), more.begin(), more.end());
     };
     add(fit_copies(samples_of(samples, kCopy), cores, figures));
-    add(fit_fresh(samples_of(samples, kFresh), cores, figures));
+    add(fit_fresh(samples_of(samples, kFresh), figures));
     return out;
   }
 
@@ -81,42 +80,39 @@ class HostCopyModel final : public LaneModel {
     co_await host.copy(bytes, 1);
   }
 
-  static double callers_per_core(const BenchOperation& operation, double cores) {
-    return std::max(1.0, static_cast<double>(operation.at_once) / cores);
-  }
-
+  // One caller's copies say the thread's rate; then all say where memory ends.
   static std::vector<FittedFigure> fit_copies(const std::vector<Sample>& samples, double cores,
                                               Figures& figures) {
     constexpr const char* kMemory = "/cpu/memory_bytes_per_s";
-    const auto limit = [](double memory, double thread, double cores_used) {
-      return std::min(memory, kTraffic * thread * cores_used);
+    std::vector<Sample> alone = samples;
+    std::erase_if(alone, [](const Sample& sample) { return sample.operation.at_once > 1; });
+    const Law thread = [](const BenchOperation& operation, std::span<const double> values) {
+      return operation.bytes.real() / values[0];
     };
-    const Law law = [&](const BenchOperation& operation, std::span<const double> values) {
-      const auto callers = static_cast<double>(operation.at_once);
-      return kTraffic * callers * operation.bytes.real() /
-             limit(values[1], values[0], std::min(callers, cores));
-    };
-    constexpr double kUsual = 8e9;
     std::vector<FittedFigure> out =
-        fit_law(samples, law,
-                {{"/cpu/copy_bytes_per_s", kUsual}, {kMemory, kTraffic * kUsual * cores}}, figures);
+        fit_law(alone, thread, {{"/cpu/copy_bytes_per_s", 8e9}}, figures);
     if (out.empty()) return out;
+    const double copy = out[0].value;
+    const Law together = [=](const BenchOperation& operation, std::span<const double> values) {
+      const auto callers = static_cast<double>(operation.at_once);
+      const double traffic = std::min(values[0], kTraffic * copy * std::min(callers, cores));
+      return kTraffic * callers * operation.bytes.real() / traffic;
+    };
+    const double most = kTraffic * copy * cores;
+    FittedFigure memory = fit_law(samples, together, {{kMemory, most / 2}}, figures)[0];
     // More than the cores can use was not seen.
-    FittedFigure& memory = out[1];
-    for (double FittedFigure::*value :
-         {&FittedFigure::value, &FittedFigure::low, &FittedFigure::high})
-      memory.*value = limit(memory.*value, out[0].high, cores);
-    memory.value = limit(memory.value, out[0].value, cores);
+    for (double* value : {&memory.value, &memory.low, &memory.high})
+      *value = std::min(*value, most);
     figures[Json::json_pointer(kMemory)] = memory.value;
+    out.push_back(memory);
     return out;
   }
 
-  static std::vector<FittedFigure> fit_fresh(const std::vector<Sample>& samples, double cores,
-                                             Figures& figures) {
+  static std::vector<FittedFigure> fit_fresh(std::vector<Sample> samples, Figures& figures) {
     const auto cpu = read_config<CpuOptions>(ConfigNode(figures_at(figures, "cpu"), "cpu"));
+    std::erase_if(samples, [](const Sample& sample) { return sample.operation.at_once > 1; });
     const Law law = [&](const BenchOperation& operation, std::span<const double> values) {
-      const double bytes = operation.bytes.real();
-      return (bytes / values[0] + bytes / cpu.copy.count()) * callers_per_core(operation, cores);
+      return operation.bytes.real() / values[0] + operation.bytes.real() / cpu.copy.count();
     };
     return fit_law(samples, law, {{"/cpu/fresh_bytes_per_s", 2e9}}, figures);
   }

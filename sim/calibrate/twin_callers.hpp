@@ -10,8 +10,10 @@
 namespace kvsim {
 
 // What `callers` times `each` calls of `once` take on average. `once` (of a caller's number) and
-// `mean` must stay until this is over.
+// `mean` must stay until this is over. The callers begin evenly over `spread`: real ones are not in
+// step, and one's waiting hides behind the others' work.
 Task run_callers(Tasks& tasks, std::int64_t callers, std::int64_t each,
-                 const std::function<Task(std::int64_t caller)>& once, Seconds& mean);
+                 const std::function<Task(std::int64_t caller)>& once, Seconds& mean,
+                 Seconds spread = Seconds(0));
 
 }  // namespace kvsim
