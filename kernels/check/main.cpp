@@ -8,7 +8,9 @@ int main() {
   using namespace kvsim::kernels;
   Report host;
   check_numbers(host);
-  std::printf("%-42s %5d comparisons, %d failed\n", "host code", host.comparisons(),
+  check_bench(host);
+  check_probe_parts(host);
+  std::printf("%-42s %5d comparisons, %d failed\n", "host code and measuring", host.comparisons(),
               host.failures());
   int failures = host.failures();
   for (const bool reverse : {false, true}) {
