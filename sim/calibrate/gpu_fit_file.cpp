@@ -68,6 +68,10 @@ std::string inline_text(const Json& value) {
       out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", Json(key).dump(), inline_text(item));
     return "{" + out + "}";
   }
+  constexpr double kPlainBelow = 1e16;
+  if (value.is_number_float() && std::abs(value.get<double>()) >= 1e15 &&
+      std::abs(value.get<double>()) < kPlainBelow)
+    return fmt::format("{:.1f}", value.get<double>());  // dump() would write 1.978e+15
   return value.dump();
 }
 

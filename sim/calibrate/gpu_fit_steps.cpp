@@ -70,7 +70,7 @@ StepErrors step_errors(const GpuProfile& profile, const std::vector<ComposedStep
     const double error = (model->gpu(shape_of(step)).count() + added) / step.seconds - 1;
     (step.decode ? decode : prefill).push_back(error);
   }
-  return {error_of(std::move(decode)), error_of(std::move(prefill))};
+  return {fit_error(std::move(decode)), fit_error(std::move(prefill))};
 }
 
 }  // namespace kvsim

@@ -150,7 +150,7 @@ void hold_out(const StepForm& form, const FitRows& rows, const FitOptions& optio
   FitRows kept, tested;
   for (const FitRow& row : rows) (out.contains(row.group) ? tested : kept).push_back(row);
   if (kept.size() <= form.parameters.size()) return;
-  report.held_out = error_of(form, best_end(form, kept), tested);
+  report.held_out = fit_error(form, best_end(form, kept), tested);
 }
 
 // 95 % intervals: the fit repeated on groups drawn with replacement.
@@ -183,7 +183,7 @@ void resample(const StepForm& form, const FitRows& rows, const FitOptions& optio
 
 }  // namespace
 
-FitError error_of(std::vector<double> errors) {
+FitError fit_error(std::vector<double> errors) {
   FitError out;
   out.rows = errors.size();
   if (errors.empty()) return out;
@@ -198,11 +198,11 @@ FitError error_of(std::vector<double> errors) {
   return out;
 }
 
-FitError error_of(const StepForm& form, const Coefficients& values, const FitRows& rows) {
+FitError fit_error(const StepForm& form, const Coefficients& values, const FitRows& rows) {
   std::vector<double> errors;
   errors.reserve(rows.size());
   for (const FitRow& row : rows) errors.push_back(form.seconds(values, row) / row.seconds - 1);
-  return error_of(std::move(errors));
+  return fit_error(std::move(errors));
 }
 
 Coefficients linear_relative_fit(const FitRows& rows, std::size_t columns, bool with_constant) {
@@ -249,7 +249,7 @@ StepFit fit_form(const StepForm& form, const FitRows& rows, const FitOptions& op
   for (std::size_t j = 0; j < fit.values.size(); ++j)
     fit.report.coefficients.push_back(
         {form.parameters[j].name, fit.values[j], fit.values[j], fit.values[j]});
-  fit.report.training = error_of(form, fit.values, rows);
+  fit.report.training = fit_error(form, fit.values, rows);
   hold_out(form, rows, options, fit.report);
   resample(form, rows, options, fit.values, fit.report);
   return fit;

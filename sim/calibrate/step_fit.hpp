@@ -75,8 +75,8 @@ struct StepFit {
 StepFit fit_form(const StepForm& form, const FitRows& rows, const FitOptions& options);
 
 // Relative errors summed up; `errors` are form / measured - 1.
-FitError error_of(std::vector<double> errors);
-FitError error_of(const StepForm& form, const Coefficients& values, const FitRows& rows);
+FitError fit_error(std::vector<double> errors);
+FitError fit_error(const StepForm& form, const Coefficients& values, const FitRows& rows);
 
 // Least squares of sum((sum_j c_j row.x[j] + constant) / t - 1)^2 with c >= 0: `columns` inputs of
 // each row, plus a constant first when `with_constant`. A coefficient that would be negative is 0.

@@ -69,7 +69,7 @@ Coefficients grid_start(const StepForm& form, const FitRows& rows, double extra,
       Coefficients values{launch, std::pow(powers->compute, -1 / exponent),
                           std::pow(powers->memory, -1 / exponent), exponent, extra};
       values.resize(form.parameters.size());
-      const double error = error_of(form, values, rows).mean;
+      const double error = fit_error(form, values, rows).mean;
       if (best.empty() || error < best_error) {
         best = values;
         best_error = error;
@@ -150,7 +150,7 @@ StepForm mixture_form() {
     for (const double skew : {0.0, 0.15, 0.3}) {
       const Coefficients values = grid_start(
           form, rows, skew, [skew](const FitRow& row) { return mixture_memory(row, skew); });
-      if (best.empty() || error_of(form, values, rows).mean < error_of(form, best, rows).mean)
+      if (best.empty() || fit_error(form, values, rows).mean < fit_error(form, best, rows).mean)
         best = values;
     }
     return std::vector<Coefficients>{best};

@@ -25,6 +25,7 @@ int run(int argc, char** argv) {
   kvsim::add_sweep_command(app);
   kvsim::add_compare_command(app);
   kvsim::add_size_command(app);
+  kvsim::add_fit_command(app);
   kvsim::add_calibrate_command(app);
   kvsim::add_explain_command(app);
   kvsim::add_trace_command(app);
