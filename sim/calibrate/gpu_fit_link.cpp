@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kLargeCopy = 16.0 * 1024 * 1024;
 
-bool in_one_piece(const CopyTiming& copy) { return copy.block_bytes >= copy.bytes; }
+bool in_one_piece(const CopyTiming& copy) { return copy.method.empty() || copy.method == "memcpy"; }
 
 std::optional<double> best_rate(const std::vector<CopyTiming>& copies, CopyDirection direction) {
   std::optional<double> best;

@@ -1,6 +1,7 @@
 // JSON samples of our own GPU probe as operator timings. The median counts. Operations that no fit
-// uses (shuffle, checksum, ...) are skipped and named in the report. The probe cycles enough weight
-// copies that weights come from memory; "weight_copies" of a sample says otherwise.
+// uses (shuffle, checksum, all-reduces by peer copies, ...) are skipped and named in the report.
+// The probe cycles enough weight copies that weights come from memory; "weight_copies" of a sample
+// says otherwise.
 #include <fmt/format.h>
 
 #include <map>
@@ -31,11 +32,15 @@ std::string text_or(const ConfigNode& sample, const char* name, const char* othe
   return sample.has(name) ? sample.at(name).text() : otherwise;
 }
 
-void read_copy(const ConfigNode& sample, CopyDirection direction, double seconds,
+// Blocks over several streams are no figure of the link as engines use it: one stream a direction.
+bool read_copy(const ConfigNode& sample, CopyDirection direction, double seconds,
                OperatorTable& table) {
   const double bytes = label(sample, "bytes");
-  table.copies.push_back({direction, text_or(sample, "method", ""), bytes,
-                          label_or(sample, "block_bytes", bytes), seconds});
+  const std::string method = text_or(sample, "method", "");
+  if (method != "memcpy" && label_or(sample, "streams", 1) > 1) return false;
+  table.copies.push_back(
+      {direction, method, bytes, label_or(sample, "block_bytes", bytes), seconds});
+  return true;
 }
 
 bool read_sample(const ConfigNode& sample, const std::string& operation, OperatorTable& table) {
@@ -54,14 +59,14 @@ bool read_sample(const ConfigNode& sample, const std::string& operation, Operato
     table.decode.push_back({own, dtype, label(sample, "head_dim"), label(sample, "heads"),
                             label(sample, "kv_heads"), label(sample, "batch"),
                             label(sample, "kv_len"), seconds});
-  else if (operation == "all-reduce")
+  else if (operation == "all-reduce" && text_or(sample, "method", "") != "peer-copies")
     table.all_reduce.push_back({own, label(sample, "gpus"), label(sample, "bytes"), seconds});
   else if (operation == "copy-to-gpu")
-    read_copy(sample, CopyDirection::kToGpu, seconds, table);
+    return read_copy(sample, CopyDirection::kToGpu, seconds, table);
   else if (operation == "copy-to-host")
-    read_copy(sample, CopyDirection::kToHost, seconds, table);
+    return read_copy(sample, CopyDirection::kToHost, seconds, table);
   else if (operation == "copy-both")
-    read_copy(sample, CopyDirection::kBoth, seconds, table);
+    return read_copy(sample, CopyDirection::kBoth, seconds, table);
   else
     return false;
   return true;

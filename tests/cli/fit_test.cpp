@@ -30,9 +30,9 @@ TEST_F(Fit, WritesAProfileThatHasTheFittedBlockAndKeepsTheOthers) {
   EXPECT_EQ(profile["name"], "mine");
   EXPECT_NEAR(profile["all_reduce"]["groups"][0]["bytes_per_s"].get<double>(), 1e11, 1e8);
   EXPECT_EQ(profile["all_reduce"]["provenance"]["kind"], "fitted");
-  const auto base = nlohmann::json::parse(read(source("models/gpu/h100-sxm.json")));
+  const auto base = nlohmann::json::parse(content(source("models/gpu/h100-sxm.json")));
   EXPECT_EQ(profile["gemm_bf16"], base["gemm_bf16"]);
-  EXPECT_EQ(kvsim({"size", "llama-3-8b", "--gpu", "./mine.json"}).exit_code, 0);
+  EXPECT_EQ(kvsim({"size", "--model", "llama-3-8b", "--gpu", "./mine.json"}).exit_code, 0);
 }
 
 TEST_F(Fit, SaysWhatASampleLacks) {

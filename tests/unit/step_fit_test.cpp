@@ -164,7 +164,7 @@ TEST(GpuFit, LargeCopiesGiveTheRatesOfTheHostLink) {
   const double mib = 1024 * 1024;
   table.copies = {{CopyDirection::kToGpu, "", 64 * mib, 64 * mib, 64 * mib / 5e10},
                   {CopyDirection::kToHost, "", 64 * mib, 64 * mib, 64 * mib / 4e10},
-                  {CopyDirection::kBoth, "", 128 * mib, 128 * mib, 128 * mib / 6e10}};
+                  {CopyDirection::kBoth, "memcpy", 128 * mib, 64 * mib, 128 * mib / 6e10}};
   const GpuFit fit = fit_gpu(table, load_gpu("h100-sxm"), {});
   EXPECT_NEAR(fit.profile.host_link.to_gpu_alone.count(), 5e10, 1);
   EXPECT_NEAR(fit.profile.host_link.to_host_alone.count(), 4e10, 1);
