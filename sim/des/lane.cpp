@@ -40,7 +40,8 @@ Lane::Lane(World& world, std::string name, std::string kind, std::vector<World::
       limiter_(world.add_link(name + ".limit", Bandwidth(kUnlimited))),
       duplex_(duplex),
       direction_(direction),
-      setup_(world, Priority::kDeliver, call<&Lane::move_bytes>(), this) {
+      setup_(world, Priority::kDeliver, call<&Lane::move_bytes>(), this),
+      real_end_(world, Priority::kDeliver, call<&Lane::finish>(), this) {
   links.push_back(limiter_);
   path_ = world.add_path(links);
   use_.name = std::move(name);
@@ -69,11 +70,20 @@ void Lane::move_bytes(Seconds) {
   const Job& job = jobs_.front();
   const Bandwidth limit = job.rate_limit > Bandwidth(0) ? job.rate_limit : Bandwidth(kUnlimited);
   if (limit != limit_) world_.set_bandwidth(limiter_, limit_ = limit);
-  world_.transfer(path_, job.bytes, [this](Seconds now) { finish(now); });
+  world_.transfer(path_, job.bytes, [this](Seconds now) { arrived(now); });
+}
+
+void Lane::arrived(Seconds now) {
+  if (duplex_ != nullptr) duplex_->end(direction_);
+  const Seconds longer = live_ ? live_(jobs_.front().bytes, now - started_) : Seconds(0);
+  if (longer > Seconds(0)) {
+    real_end_.set(now + longer);
+  } else {
+    finish(now);
+  }
 }
 
 void Lane::finish(Seconds now) {
-  if (duplex_ != nullptr) duplex_->end(direction_);
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
   use_.busy += now - started_;

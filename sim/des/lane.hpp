@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,11 @@ class Lane {
   Lane(World& world, std::string name, std::string kind, std::vector<World::LinkId> links,
        DuplexLink* duplex, DuplexLink::Direction direction);
 
+  // A live lane: told of each copy when it would have ended, and after how long; says how much
+  // longer it takes. Null: nobody.
+  using Live = std::function<Seconds(Bytes bytes, Seconds took)>;
+  void set_live(Live live) { live_ = std::move(live); }
+
   void submit(Job job);
   [[nodiscard]] std::size_t waiting() const { return jobs_.size(); }
   [[nodiscard]] const ResourceUse& use() const { return use_; }
@@ -70,6 +76,7 @@ class Lane {
   static constexpr double kUnlimited = 1e15;  // bytes per second
   void start_next(Seconds now);
   void move_bytes(Seconds now);
+  void arrived(Seconds now);
   void finish(Seconds now);
 
   World& world_;
@@ -79,6 +86,8 @@ class Lane {
   DuplexLink* duplex_;
   DuplexLink::Direction direction_;
   Timer setup_;
+  Timer real_end_;
+  Live live_;
   std::deque<Job> jobs_;  // front = running when busy_
   bool busy_ = false;
   Seconds started_{0};

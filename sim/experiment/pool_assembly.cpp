@@ -166,6 +166,15 @@ HostLinks::HostLinks(World& world, const PoolPlan& plan, bool free)
   }
 }
 
+void HostLinks::set_live(LiveLanes& lanes) {
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const char* name = i % 2 == 0 ? "to-host" : "to-gpu";
+    lanes_[i]->set_live([&lanes, name](Bytes bytes, Seconds took) {
+      return lanes.happened({LiveLane::kCudaCopy, name, bytes, 1, took});
+    });
+  }
+}
+
 std::vector<ResourceUse> HostLinks::resources() const {
   std::vector<ResourceUse> out;
   for (const auto& lane : lanes_) {

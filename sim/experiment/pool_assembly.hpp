@@ -38,6 +38,8 @@ class HostLinks {
   [[nodiscard]] Lane& to_host(std::size_t replica) { return *lanes_.at(2 * replica); }
   [[nodiscard]] Lane& to_device(std::size_t replica) { return *lanes_.at(2 * replica + 1); }
   [[nodiscard]] std::vector<ResourceUse> resources() const;
+  // Copies are live operations.
+  void set_live(LiveLanes& lanes);
 
  private:
   std::int64_t ranks_;

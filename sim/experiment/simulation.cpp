@@ -235,17 +235,20 @@ void Simulation::State::open_live() {
   // What the model of a lane is made of here: calibrated, and as this experiment has it.
   Figures figures = load_calibrations(json, node.file()).figures;
   figures["cpu"] = echo_config(pool.node.cpu);
-  live = std::make_unique<LiveSession>(
-      node.at("live"), LiveSession::Options{.lanes = config.live,
-                                            .shadow = config.shadow,
-                                            .figures = std::move(figures),
-                                            .seed = provenance.seed});
+  figures["host_link"] = echo_config(pool.context.gpu.host_link);
+  live = std::make_unique<LiveSession>(node.at("live"),
+                                       LiveSession::Options{.lanes = config.live,
+                                                            .shadow = config.shadow,
+                                                            .figures = std::move(figures),
+                                                            .seed = provenance.seed});
 }
 
 void Simulation::State::build_machines() {
   const auto& free = config.assume_free;
-  links = std::make_unique<HostLinks>(world, pool,
-                                      std::find(free.begin(), free.end(), "pcie") != free.end());
+  const bool live_copies = live && live->drives(LiveLane::kCudaCopy);
+  links = std::make_unique<HostLinks>(
+      world, pool, live_copies || std::find(free.begin(), free.end(), "pcie") != free.end());
+  if (live) links->set_live(*live);
   Machines::Plan plan;
   plan.nodes = groups_of(pool.config.replicas, replicas_per_node(pool));
   plan.node = pool.node;

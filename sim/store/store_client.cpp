@@ -8,6 +8,15 @@ namespace {
 
 // Verb, key and framing; the bytes of a value come on top.
 constexpr Bytes kHeader{128};
+// What a socket takes before its reader must have read (Linux: tcp_wmem, 4 MiB), and in how many
+// pieces a value is followed at most.
+constexpr Bytes kSendPiece{4 << 20};
+constexpr std::int64_t kReceivePieces = 8;
+constexpr std::int64_t kMostPieces = 16;
+
+std::int64_t pieces_of(Bytes value, Bytes piece) {
+  return std::clamp(groups_of(value.count(), piece.count()), std::int64_t{1}, kMostPieces);
+}
 
 Task beside(Task work, Signal& done) {
   co_await std::move(work);
@@ -143,7 +152,7 @@ Task StoreClient::run(Command& command) {
   if (options_.blocking) thread = co_await threads_.acquire();
   command.times[Stage::kClient] += tasks_.now() - entered;
   command.connection = first_connection_ + in_flight_++;
-  if (shard.store->speaks_resp()) {
+  if (host_.live().lanes != nullptr && shard.store->speaks_resp()) {
     co_await ask_live(command, shard);
   } else {
     co_await ask(command, shard);
@@ -152,7 +161,7 @@ Task StoreClient::run(Command& command) {
 }
 
 Task StoreClient::ask(Command& command, const StoreRoute::Shard& shard) {
-  if (options_.streams && shard.wire->loopback()) {
+  if (options_.streams && shard.wire->loopback() && shard.store->streams()) {
     co_await stream(command, shard);
     co_return;
   }
@@ -170,34 +179,41 @@ Task StoreClient::ask_live(Command& command, const StoreRoute::Shard& shard) {
 }
 
 Task StoreClient::stream(Command& command, const StoreRoute::Shard& shard) {
-  const Bytes payload = command.verb == Verb::kPut ? command.bytes : Bytes(0);
-  threads_.count_bytes(payload);
+  const bool puts = command.verb == Verb::kPut;
   co_await spend(options_.command, command.times[Stage::kClient]);
   co_await one_way(shard.wire->send(kHeader), command.times[Stage::kNetwork]);
-  StageTimes beside_server;
-  Signal sent(tasks_);
-  Signal received(tasks_);
-  ReplyBegins reply(tasks_);
-  tasks_.start(beside(spend(at_rate(payload, options_.send), beside_server[Stage::kClient]), sent));
-  tasks_.start(receive_streamed(reply, beside_server[Stage::kClient], received));
-  command.reply = &reply;
+  Seconds beside_server{0};
+  Signal done(tasks_);
+  ValueStream value(tasks_, puts ? pieces_of(command.bytes, kSendPiece) : kReceivePieces);
+  value.bytes = puts ? command.bytes : Bytes(0);
+  tasks_.start(puts ? send_streamed(value, beside_server, done)
+                    : receive_streamed(value, beside_server, done));
+  command.stream = &value;
   co_await shard.store->serve(command);
-  command.reply = nullptr;
-  if (!reply.begun.fired()) {
-    // There is no value, or the store does not say when it begins.
-    if (is_reply(command)) reply.bytes = command.bytes;
-    reply.begun.fire();
-  }
-  co_await sent.wait();
-  co_await received.wait();
-  command.times.add(beside_server);
+  command.stream = nullptr;
+  value.leave_all();  // there was none, or it failed in the middle
+  co_await done.wait();
+  command.times[Stage::kClient] += beside_server;
   co_await one_way(shard.wire->receive(kHeader), command.times[Stage::kNetwork]);
 }
 
-Task StoreClient::receive_streamed(ReplyBegins& reply, Seconds& total, Signal& done) {
-  co_await reply.begun.wait();
-  threads_.count_bytes(reply.bytes);
-  co_await spend(at_rate(reply.bytes, options_.receive), total);
+Task StoreClient::send_streamed(ValueStream& value, Seconds& total, Signal& done) {
+  threads_.count_bytes(value.bytes);
+  for (std::int64_t i = 0; i < value.pieces(); ++i) {
+    co_await spend(at_rate(value.bytes, options_.send) / static_cast<double>(value.pieces()),
+                   total);
+    value.leave(i);
+  }
+  done.fire();
+}
+
+Task StoreClient::receive_streamed(ValueStream& value, Seconds& total, Signal& done) {
+  for (std::int64_t i = 0; i < value.pieces(); ++i) {
+    co_await value.left(i);
+    co_await spend(at_rate(value.bytes, options_.receive) / static_cast<double>(value.pieces()),
+                   total);
+  }
+  threads_.count_bytes(value.bytes);
   done.fire();
 }
 
