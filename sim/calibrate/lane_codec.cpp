@@ -108,7 +108,8 @@ class CodecModel final : public LaneModel {
     };
     const std::string path = subject.path(encodes ? "encode_bytes_per_s" : "decode_bytes_per_s");
     const std::vector<FittedFigure> fitted =
-        fit_law(samples_of(samples, subject.operation(encodes)), law, {{path, 1e9}}, figures);
+        fit_law(undisturbed(samples_of(samples, subject.operation(encodes)), 1, cores), law,
+                {{path, 1e9}}, figures);
     if (fitted.empty()) return;
     out.push_back(fitted[0]);
     if (subject.codec != "lz4" || subject.kv_dtype != "bf16") return;

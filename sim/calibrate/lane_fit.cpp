@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "sim/base/rng.hpp"
 
@@ -156,6 +157,17 @@ std::vector<Sample> samples_of(const std::vector<Sample>& samples, const std::st
   for (const Sample& sample : samples)
     if (sample.operation.name == name) out.push_back(sample);
   return out;
+}
+
+std::vector<Sample> undisturbed(std::vector<Sample> samples, double threads, double cores) {
+  for (Sample& sample : samples) {
+    const std::optional<double> core_time = sample.seen("cpu_s");
+    if (!core_time) continue;
+    const double running = threads * static_cast<double>(sample.operation.at_once);
+    const Seconds alone(*core_time / threads * std::max(1.0, running / cores));
+    sample.p50 = std::min(sample.p50, alone);
+  }
+  return samples;
 }
 
 Json figures_at(const Figures& figures, const std::string& key) {

@@ -28,6 +28,11 @@ std::vector<FittedFigure> fit_law(const std::vector<Sample>& samples, const Law&
 // Samples of an operation of this name.
 std::vector<Sample> samples_of(const std::vector<Sample>& samples, const std::string& name);
 
+// Of operations that do nothing but work on cores, at `threads` each: their medians as they are on
+// a machine that does nothing else, by the core time that the bench saw ("cpu_s"), where that is
+// less than what passed.
+std::vector<Sample> undisturbed(std::vector<Sample> samples, double threads, double cores);
+
 // The object at `key`, or an empty one.
 Json figures_at(const Figures& figures, const std::string& key);
 

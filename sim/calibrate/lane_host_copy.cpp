@@ -57,8 +57,8 @@ class HostCopyModel final : public LaneModel {
     const auto add = [&out](const std::vector<FittedFigure>& more) {
       out.insert(out.end(), more.begin(), more.end());
     };
-    add(fit_copies(samples_of(samples, kCopy), cores, figures));
-    add(fit_fresh(samples_of(samples, kFresh), figures));
+    add(fit_copies(undisturbed(samples_of(samples, kCopy), 1, cores), cores, figures));
+    add(fit_fresh(undisturbed(samples_of(samples, kFresh), 1, cores), figures));
     return out;
   }
 

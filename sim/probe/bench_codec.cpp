@@ -124,10 +124,12 @@ class CodecBench final : public Bench {
     for (std::int64_t caller = 0; caller < operation.at_once; ++caller)
       prepare(operation, parts, caller, values);
     const Seconds span = batch_span(operation.at_once, cores_);
+    CoreTime core_time;
     Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
       Values& mine = values[static_cast<std::size_t>(caller)];
-      return mean_of_batch(span, [&mine] { mine.once(); });
+      return mean_of_batch(span, core_time, [&mine] { mine.once(); });
     });
+    core_time.add_to(sample);
     double plain = 0;
     double encoded = 0;
     for (Values& one : values) {

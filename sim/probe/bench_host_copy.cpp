@@ -130,11 +130,13 @@ class HostCopyBench final : public Bench {
     std::deque<Window> windows;
     make_windows(operation, placing, windows);
     const Seconds span = batch_span(operation.at_once, cores_);
+    CoreTime core_time;
     Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
       if (!placing.threads.empty()) pin_to(placing.threads);
       Window& window = windows[static_cast<std::size_t>(caller)];
-      return mean_of_batch(span, [&] { fresh ? window.copy_fresh() : window.copy(); });
+      return mean_of_batch(span, core_time, [&] { fresh ? window.copy_fresh() : window.copy(); });
     });
+    core_time.add_to(sample);
     for (const Window& window : windows)
       if (!window.intact(fresh))
         throw EnvironmentError(operation.name + ": copied bytes differ from their source");

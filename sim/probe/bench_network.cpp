@@ -86,10 +86,12 @@ class TcpBench : public Bench {
       connections.emplace_back(host_, port_, operation.bytes.count(), false,
                                static_cast<std::uint64_t>(i));
     const Seconds span = batch_span(operation.at_once * threads_here_, cores_);
-    const Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
+    CoreTime core_time;
+    Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
       Connection& mine = connections[static_cast<std::size_t>(caller)];
-      return mean_of_batch(span, [&mine] { mine.once(); });
+      return mean_of_batch(span, core_time, [&mine] { mine.once(); });
     });
+    core_time.add_to(sample);
     Connection checking(host_, port_, operation.bytes.count(), true, 0);
     if (!checking.comes_back())
       throw EnvironmentError(operation.name + ": bytes came back changed");

@@ -1,6 +1,8 @@
 // The lane host_copy: memcpy for real, and Host's constants from it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/lane_fixture.hpp"
 
 namespace kvsim {
@@ -31,6 +33,21 @@ TEST(HostCopyLane, FitFindsTheConstantsThatTheTwinHad) {
   }
 }
 
+TEST(HostCopyLane, CoreTimeCountsWhereSomethingElseRan) {
+  const auto model = lane_model("host_copy");
+  const Figures truth = {
+      {"cpu", {{"cores", 2}, {"copy_bytes_per_s", 8e9}, {"memory_bytes_per_s", 1e12}}}};
+  std::vector<Sample> samples = with_cores(twin_samples(*model, truth, false), 2);
+  for (Sample& sample : samples) {
+    const double running = std::max(1.0, static_cast<double>(sample.operation.at_once) / 2);
+    sample.extra.emplace_back("cpu_s", sample.p50.count() / running);
+    sample.p50 = sample.p50 * 3;
+  }
+  Figures found = Figures::object();
+  (void)model->fit(samples, found);
+  EXPECT_NEAR(figure(found, "/cpu/copy_bytes_per_s"), 8e9, 1e6);
+}
+
 TEST(HostCopyLane, MemoryThatCoresCannotFillIsSaidToBeWhatTheyUse) {
   const auto model = lane_model("host_copy");
   const Figures truth = {
@@ -56,6 +73,7 @@ TEST(HostCopyLane, TheBenchCopies) {
     EXPECT_GT(sample.shortest, Seconds(0)) << name;
     EXPECT_LT(sample.shortest, Seconds(0.1)) << name;
     EXPECT_GE(sample.seen("cores").value_or(0), 1) << name;
+    EXPECT_GT(sample.seen("cpu_s").value_or(0), 0) << name;
   }
   EXPECT_FALSE(bench->identity().at("processor").get<std::string>().empty());
 }
