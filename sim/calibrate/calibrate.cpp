@@ -54,7 +54,7 @@ void check_space(const CalibrationPlan& plan, const OpenLane& open, const Bench&
 
 // Only measuring: the fit comes when the bench and its servers are gone.
 LaneResult measure_lane(const CalibrationPlan& plan, const OpenLane& open,
-                        const std::function<void(const std::string&)>& progress) {
+                        const std::function<void()>& progress) {
   LaneResult result;
   result.name = open.lane.name;
   Scratch scratch(plan.folder, Bytes(0));
@@ -63,8 +63,7 @@ LaneResult measure_lane(const CalibrationPlan& plan, const OpenLane& open,
   result.identity = bench->identity();
   const Patience patience = patience_for(plan.lane_time, open.operations.size());
   for (const BenchOperation& operation : open.operations) {
-    progress(fmt::format("{}: {}, {:.3g} MB, {} at once", result.name, operation.name,
-                         operation.bytes.real() / 1e6, operation.at_once));
+    progress();
     result.samples.push_back(bench->measure(operation, patience));
   }
   return result;
@@ -82,14 +81,13 @@ Calibration calibrate(const CalibrationPlan& plan, const CalibrationProgress& pr
   World world;
   Tasks tasks(world);
   for (const OpenLane& open : lanes) {
-    LaneResult result =
-        measure_lane(plan, open, [&](const std::string& what) { progress(done++, total, what); });
+    LaneResult result = measure_lane(plan, open, [&] { progress(done++, total); });
     result.figures = open.model->fit(result.samples, out.figures);
     for (const Sample& sample : result.samples)
       result.model.push_back(evaluate(*open.model, tasks, sample.operation, out.figures));
     out.lanes.push_back(std::move(result));
   }
-  progress(done, total, "");
+  progress(done, total);
   return out;
 }
 

@@ -20,9 +20,8 @@ struct CalibrationPlan {
   Seconds lane_time{15};  // to spend on measuring one lane, about
 };
 
-// How far it is: measurements done and in all, and what is being measured.
-using CalibrationProgress =
-    std::function<void(std::int64_t done, std::int64_t total, const std::string& what)>;
+// How far it is: measurements done and in all.
+using CalibrationProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 // EnvironmentError in one line when something cannot be measured.
 [[nodiscard]] Calibration calibrate(const CalibrationPlan& plan,

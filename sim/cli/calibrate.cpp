@@ -7,13 +7,16 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
+#include "sim/calibrate/gpu_calibration.hpp"
 #include "sim/cli/commands.hpp"
 #include "sim/cli/terminal_progress.hpp"
+#include "sim/probe/bench_network_peer.hpp"
 #include "sim/probe/scratch.hpp"
 
 namespace kvsim {
@@ -27,10 +30,12 @@ struct CalibrateArguments {
   bool quick = false;
   bool full = false;
   std::vector<std::string> only;
-  std::string path = ".";
+  std::string path = fs::temp_directory_path().string();
   std::string store;
   std::string peer;
+  int serve_network = 0;
   std::string data_file;
+  std::string gpu;
   bool quiet = false;
 };
 
@@ -40,7 +45,8 @@ struct Part {
   const char* lane;
 };
 constexpr Part kParts[] = {{"memory", "host_copy"}, {"disk", "disk"}, {"network", "network"},
-                           {"codec", "codec"},      {"resp", "resp"}, {"rocksdb", "rocksdb"}};
+                           {"codec", "codec"},      {"resp", "resp"}, {"rocksdb", "rocksdb"},
+                           {"gpu", nullptr}};
 
 std::vector<std::string> part_names() {
   std::vector<std::string> out;
@@ -51,10 +57,15 @@ std::vector<std::string> part_names() {
 Json bench_of(const CalibrateArguments& arguments, const std::string& lane) {
   Json bench = {{"kind", lane}};
   if (lane == "resp" && !arguments.store.empty()) bench["url"] = arguments.store;
-  if (lane == "network" && !arguments.peer.empty()) bench["peer"] = arguments.peer;
+  if (lane == "network_peer") bench["peer"] = arguments.peer;
   if (lane == "codec" && !arguments.data_file.empty())
     bench["file"] = fs::absolute(arguments.data_file).string();
   return bench;
+}
+
+bool wants(const CalibrateArguments& arguments, const std::string& part) {
+  const auto& only = arguments.only;
+  return only.empty() || std::find(only.begin(), only.end(), part) != only.end();
 }
 
 CalibrationPlan plan_of(const CalibrateArguments& arguments) {
@@ -70,11 +81,11 @@ CalibrationPlan plan_of(const CalibrateArguments& arguments) {
   constexpr Seconds kQuickLane{15};
   constexpr Seconds kFullLane{180};
   plan.lane_time = plan.full ? kFullLane : kQuickLane;
-  for (const Part& part : kParts) {
-    const auto& only = arguments.only;
-    if (!only.empty() && std::find(only.begin(), only.end(), part.name) == only.end()) continue;
-    plan.lanes.push_back({part.lane, bench_of(arguments, part.lane)});
-  }
+  for (const Part& part : kParts)
+    if (part.lane != nullptr && wants(arguments, part.name))
+      plan.lanes.push_back({part.lane, bench_of(arguments, part.lane)});
+  if (!arguments.peer.empty())
+    plan.lanes.push_back({"network_peer", bench_of(arguments, "network_peer")});
   return plan;
 }
 
@@ -111,20 +122,72 @@ void print(const Calibration& calibration) {
   }
 }
 
+void measure_lanes(const CalibrateArguments& arguments, const CalibrationPlan& plan,
+                   Calibration& calibration) {
+  std::optional<Progress> progress;
+  calibration = calibrate(plan, [&](std::int64_t done, std::int64_t total) {
+    if (!progress) progress.emplace(terminal_progress("measurements", total, arguments.quiet));
+    progress->update(done);
+    if (done == total) progress->finish(done);
+  });
+}
+
+// Without a GPU the rest goes on, unless only the GPU was asked for.
+void measure_gpu(const CalibrateArguments& arguments, const std::string& command,
+                 Calibration& calibration) {
+  if (!wants(arguments, "gpu")) return;
+  GpuCalibrationPlan plan{arguments.path, arguments.gpu,
+                          fmt::format("{}, {}", command, calibration.identity["date"].dump()),
+                          arguments.full};
+  std::optional<Progress> progress;
+  const auto said = [&](const std::string& line) {
+    std::int64_t done = 0;
+    std::int64_t total = 0;
+    if (std::sscanf(line.c_str(), "progress %ld/%ld", &done, &total) != 2) return;
+    if (!progress) progress.emplace(terminal_progress("measurements", total, arguments.quiet));
+    progress->update(done);
+    if (done == total) progress->finish(done);
+  };
+  try {
+    GpuCalibration gpu = calibrate_gpu(plan, said);
+    const std::string name = gpu.profile["name"].get<std::string>();
+    calibration.identity["gpu"] = std::move(gpu.identity);
+    calibration.figures["gpus"][name] = std::move(gpu.profile);
+    if (!arguments.quiet) fmt::print("gpu: {} blocks of {} fitted\n", gpu.fit.reports.size(), name);
+  } catch (const EnvironmentError& error) {
+    if (!arguments.only.empty()) throw;
+    fmt::print(stderr, "gpu: not measured: {}\n", error.what());
+  }
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
+}
+
 void calibrate_command(const CalibrateArguments& arguments) {
+  if (arguments.serve_network > 0) {
+    NetworkPeer peer("0.0.0.0", arguments.serve_network);
+    fmt::print(stderr, "kvsim: answering on port {}; Ctrl-C ends it\n", peer.port());
+    peer.serve();
+    return;
+  }
   if (arguments.out.empty()) throw ConfigError("calibrate: no --out; allowed: a file to write");
   const CalibrationPlan plan = plan_of(arguments);
   if (fs::is_directory(arguments.out))
     throw ConfigError(fmt::format("--out: found the folder {}; allowed: a file", arguments.out));
   { const Scratch writable(folder_of(arguments.out), Bytes(0)); }
-  std::optional<Progress> progress;
-  Calibration calibration =
-      calibrate(plan, [&](std::int64_t done, std::int64_t total, const std::string& what) {
-        if (!progress) progress.emplace(terminal_progress("measurements", total, arguments.quiet));
-        progress->update(done);
-        if (done == total) progress->finish(done);
-        static_cast<void>(what);
-      });
+  Calibration calibration;
+  calibration.identity = machine_identity();
+  if (!plan.lanes.empty()) measure_lanes(arguments, plan, calibration);
+  const std::string command =
+      fmt::format("kvsim calibrate {}{}", plan.full ? "--full" : "--quick",
+                  arguments.only.empty() ? "" : fmt::format(" --only {}", fmt::join(arguments.only, ",")));
+  calibration.identity["command"] = command;
+  calibration.identity["date"] = today();
+  measure_gpu(arguments, command, calibration);
   calibration.name = fs::path(arguments.out).stem().string();
   write_whole(arguments.out, to_json(calibration));
   if (arguments.quiet) return;
@@ -145,10 +208,14 @@ void add_calibrate_command(CLI::App& app) {
       ->delimiter(',');
   command->add_option("--path", arguments->path,
                       "Folder on the disk to measure; what is written there is removed. Default: "
-                      "the working directory.");
+                      "the temporary folder.");
   command->add_option("--store", arguments->store,
                       "redis://[user:password@]host:port of a Redis, Valkey or Kvrocks to measure. "
                       "Default: a redis-server of its own.");
+  command->add_option("--gpu", arguments->gpu,
+                      "Profile of models/gpu whose datasheet this GPU has. Default: by its name.");
+  command->add_option("--serve-network", arguments->serve_network,
+                      "Answers another machine's --peer on this port, and measures nothing.");
   command->add_option("--peer", arguments->peer,
                       "host:port of another machine's kvsim calibrate --serve-network.");
   command->add_option("--data", arguments->data_file, "File that codecs are measured on too.");
