@@ -47,6 +47,14 @@ std::unique_ptr<Disk> disk_of(Tasks& tasks, const Figures& figures) {
                      .memory = Bandwidth(cpu.value("copy_bytes_per_s", kCopyRate))});
 }
 
+// Two measurements of one rate: what is sustained is at most what a burst reaches.
+void keep_order(Json& disk) {
+  const char* const kSustained = "sustained_write_bytes_per_s";
+  if (!disk.contains(kSustained) || !disk.contains("write_bytes_per_s")) return;
+  disk[kSustained] =
+      std::min(disk[kSustained].get<double>(), disk["write_bytes_per_s"].get<double>());
+}
+
 // What callers of one operation share.
 struct Run {
   Tasks& tasks;
@@ -182,6 +190,7 @@ class DiskLane : public LaneModel {
                               : Json(figure.value);
       figure.path = "/disk/" + figure.path;
     }
+    keep_order(disk);
     if (!found.figures.empty()) figures["disk"] = disk;
     return std::move(found.figures);
   }
