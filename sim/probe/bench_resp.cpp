@@ -264,6 +264,7 @@ Sample RespBench::measure(const BenchOperation& operation, const Patience& patie
   if (ended.main > 0)
     out.extra.emplace_back("server_main_thread_cpu_s", (ended.main - began.main) / commands);
   if (own_) out.extra.emplace_back("server_page_faults", (page_faults() - faults) / commands);
+  if (!loopback()) out.extra.emplace_back("over_network", 1);
   out.extra.emplace_back("on_" + kind_of(before).first, 1);
   return out;
 }

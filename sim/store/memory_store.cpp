@@ -44,9 +44,7 @@ Task MemoryStore::on_one_thread(Command& command) {
   const Seconds began = tasks().now();
   const std::int64_t life = this->life();
   if (command.verb == Verb::kPut) {
-    const Bytes value = readable(command.bytes);
-    co_await loop_.copy(server_.handle_time() + server_.time_in(value), value,
-                        server_.copies_in(value));
+    co_await take_in(command);
   } else {
     co_await loop_.compute(server_.handle_time());
   }
@@ -56,13 +54,27 @@ Task MemoryStore::on_one_thread(Command& command) {
   command.times[Stage::kServer] += tasks().now() - began;
 }
 
+Task MemoryStore::take_in(Command& command) {
+  const Bytes value = readable(command.bytes);
+  const std::int64_t pieces = command.stream != nullptr ? command.stream->pieces() : 1;
+  Seconds work = server_.handle_time();
+  for (std::int64_t i = 0; i < pieces; ++i) {
+    if (command.stream != nullptr) co_await command.stream->left(i);
+    work += server_.time_in(value) / static_cast<double>(pieces);
+    co_await loop_.copy(work, value / pieces, server_.copies_in(value));
+    work = Seconds(0);
+  }
+}
+
 Task MemoryStore::send_out(Command& command) {
-  command.begin_reply();
-  const Seconds work = server_.time_out(command.bytes, replies_);
-  const double copies = server_.copies_out(command.bytes, replies_);
-  replies_ += command.bytes;
-  co_await loop_.copy(work, command.bytes, copies);
-  replies_ -= command.bytes;
+  const std::int64_t pieces = command.stream != nullptr ? command.stream->pieces() : 1;
+  if (command.stream != nullptr) command.stream->bytes = command.bytes;
+  const Seconds work = server_.time_out(command.bytes) / static_cast<double>(pieces);
+  const double copies = server_.copies_out(command.bytes);
+  for (std::int64_t i = 0; i < pieces; ++i) {
+    co_await loop_.copy(work, command.bytes / pieces, copies);
+    if (command.stream != nullptr) command.stream->leave(i);
+  }
 }
 
 Task MemoryStore::on_io_threads(Command& command) {
@@ -86,7 +98,6 @@ Task MemoryStore::on_io_threads(Command& command) {
   }
   if (command.answer == Answer::kFound && command.verb == Verb::kGet) {
     const Hold io = co_await io_.acquire();
-    command.begin_reply();
     co_await server_.to_socket(command.bytes);
   }
   command.times[Stage::kServer] += tasks().now() - began;

@@ -61,11 +61,13 @@ class MemoryStore : public StoreBase {
   [[nodiscard]] Bytes dram() const override { return options_.maxmemory; }
   [[nodiscard]] Seconds estimate_get(Bytes bytes) const override;
   [[nodiscard]] StoreUse use() const override;
+  [[nodiscard]] bool streams() const override { return options_.io_threads == 1; }
   [[nodiscard]] std::vector<ResourceUse> resources() const override;
 
  private:
   [[nodiscard]] Task run(Command& command) override;
   [[nodiscard]] Task on_one_thread(Command& command);
+  [[nodiscard]] Task take_in(Command& command);
   [[nodiscard]] Task send_out(Command& command);
   [[nodiscard]] Task on_io_threads(Command& command);
   // What it does, in no time.
@@ -80,9 +82,8 @@ class MemoryStore : public StoreBase {
   Options options_;
   RespServer server_;
   SampledKeys keys_;
-  EventLoop loop_;    // the one thread, which serves in turns
-  Bytes replies_{0};  // that it is sending
-  Threads main_;      // where other threads do the sockets
+  EventLoop loop_;  // the one thread, which serves in turns
+  Threads main_;    // where other threads do the sockets
   Threads io_;
 };
 

@@ -8,10 +8,9 @@
 // page faults of fresh buffers cost beside its own copy is `tcp_copies`, in copies' worth of time.
 //
 // Pages come from jemalloc: an allocation of 8 MiB or more (its oversize_threshold) is made of
-// pages fresh from the kernel, which finds and clears them, and goes back to it at once; smaller
-// ones are used again and again, but for bursts of replies beyond what the allocator keeps
-// (measured: minor faults of Redis 7.0 by values at once). What that costs is `fresh_copies`. Left
-// out: reading while bytes still arrive.
+// pages fresh from the kernel, which finds and clears them, and goes back to it at once (seen: so
+// many page faults a value of Redis 7.0); smaller ones are used again and again. What that costs is
+// `fresh_copies`. Left out: smaller replies in bursts, some of which lie in fresh pages too.
 #pragma once
 
 #include <optional>
@@ -29,7 +28,6 @@ struct RespOptions {
   std::optional<double> tcp_copies_out;
   double fresh_copies = 0;
   Bytes fresh_from{8LL << 20};
-  Bytes replies_kept{12LL << 20};
   Seconds command{7e-6};
   Bytes max_value{512LL << 20};
   template <class F>
@@ -48,8 +46,6 @@ struct RespOptions {
                "tcp_copies.");
     f.optional("fresh_from_bytes", fresh_from, Range{0, 1e15},
                "Values from this size on lie in fresh pages: jemalloc's oversize_threshold.");
-    f.optional("replies_kept_bytes", replies_kept, Range{0, 1e15},
-               "Replies under way beyond this together lie in fresh pages too. Default: assumed.");
     f.optional("command_s", command, Range{0, 1},
                "A thread's time for a command, its value aside: parse, look up, reply.");
     f.optional("proto_max_bulk_bytes", max_value, Range{1, 1e13}, "Larger values are refused.");
@@ -81,14 +77,15 @@ class RespServer {
   // The same as a thread's time: of an event loop that serves what is ready in turns, a piece of a
   // large value at a time, so that small commands do not wait for large ones to end.
   [[nodiscard]] Seconds handle_time() const { return free_ ? Seconds(0) : options_.command; }
-  // `others`: replies under way beside this one.
   [[nodiscard]] Seconds time_in(Bytes value) const { return time(value, copies_in(value)); }
-  [[nodiscard]] Seconds time_out(Bytes value, Bytes others = Bytes(0)) const {
-    return time(value, copies_out(value, others));
-  }
+  [[nodiscard]] Seconds time_out(Bytes value) const { return time(value, copies_out(value)); }
   // How often a value's bytes are copied, and what else costs as much.
-  [[nodiscard]] double copies_in(Bytes value) const;
-  [[nodiscard]] double copies_out(Bytes value, Bytes others = Bytes(0)) const;
+  [[nodiscard]] double copies_in(Bytes value) const {
+    return options_.copies_in + options_.tcp_copies + fresh(value);
+  }
+  [[nodiscard]] double copies_out(Bytes value) const {
+    return options_.copies_out + tcp_out() + fresh(value);
+  }
   // What a found GET takes of a thread, alone.
   [[nodiscard]] Seconds get_time(Bytes value) const;
 
@@ -96,6 +93,9 @@ class RespServer {
   [[nodiscard]] Task copy(Bytes value, double copies);
   [[nodiscard]] Seconds time(Bytes value, double copies) const {
     return free_ ? Seconds(0) : host_.copy_time(value, copies);
+  }
+  [[nodiscard]] double fresh(Bytes value) const {
+    return value >= options_.fresh_from ? options_.fresh_copies : 0;
   }
   [[nodiscard]] double tcp_out() const {
     return options_.tcp_copies_out.value_or(options_.tcp_copies);

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,11 +57,24 @@ struct StageTimes {
   [[nodiscard]] StageTimes split_over(Seconds elapsed) const;
 };
 
-// Tells a client that its value's first bytes have left the server.
-struct ReplyBegins {
-  explicit ReplyBegins(Tasks& tasks) : begun(tasks) {}
-  Signal begun;
-  Bytes bytes{0};  // of the value
+// A value on its way while both ends work on it, in pieces: what has left the one may be taken by
+// the other.
+class ValueStream {
+ public:
+  ValueStream(Tasks& tasks, std::int64_t pieces) {
+    for (std::int64_t i = 0; i < pieces; ++i) left_.emplace_back(tasks);
+  }
+  [[nodiscard]] std::int64_t pieces() const { return static_cast<std::int64_t>(left_.size()); }
+  // The index-th has left.
+  void leave(std::int64_t index) { left_[static_cast<std::size_t>(index)].fire(); }
+  void leave_all() {
+    for (Signal& piece : left_) piece.fire();
+  }
+  auto left(std::int64_t index) { return left_[static_cast<std::size_t>(index)].wait(); }
+  Bytes bytes{0};  // of the value; known when the first has left
+
+ private:
+  std::deque<Signal> left_;
 };
 
 struct Command {
@@ -70,12 +84,7 @@ struct Command {
   std::int64_t connection = 0;  // of which client: a server may pin connections to threads
   Answer answer = Answer::kNone;
   StageTimes times;
-  ReplyBegins* reply = nullptr;  // of who wants to know
-  void begin_reply() const {
-    if (reply == nullptr) return;
-    reply->bytes = bytes;
-    reply->begun.fire();
-  }
+  ValueStream* stream = nullptr;  // of a client that streams the value, while it waits
 };
 
 // What a store holds and did, for the summary.
@@ -116,6 +125,8 @@ class Store {
   virtual void restart(bool warm) = 0;
   // DRAM that the process takes on its host.
   [[nodiscard]] virtual Bytes dram() const = 0;
+  // Takes values in and sends them while the client works on them: looks at Command::stream.
+  [[nodiscard]] virtual bool streams() const { return false; }
   // Predicted, not spent: server seconds and disk seconds to serve a get of this size.
   [[nodiscard]] virtual Seconds estimate_get(Bytes bytes) const = 0;
   // True for an in-process library or a file system: on its own machine no round trip away.

@@ -78,7 +78,7 @@ Task StoreBase::run_past_outages(Command& command) {
   const auto flight = std::make_shared<Flight>(tasks(), command);
   tasks().start(fly(flight));
   if (!co_await flight->done.wait(until_death())) {
-    flight->command.reply = nullptr;  // nobody waits for it any more
+    flight->command.stream = nullptr;  // nobody waits for it any more
     answer(command, Answer::kFailed);
     co_return;
   }

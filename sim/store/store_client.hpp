@@ -2,8 +2,9 @@
 //
 //   command = client CPU (serialise, send) -> wire -> store -> wire beside client CPU (receive)
 //
-// A client that `streams` writes while a server on the same machine reads, and reads while it
-// writes: the longer of the two counts, where both have a core.
+// A client that `streams` reads while a server on the same machine writes, and writes while it
+// reads what the sockets' buffers have no room for: the longer of the two counts, where both have a
+// core.
 //
 // An event loop serves what is ready in turns, a piece of a large value at a time: its commands
 // share its one thread. A pool of blocking threads holds one for the whole command. Sources:
@@ -98,7 +99,8 @@ class StoreClient {
   [[nodiscard]] Task one_way(Task move, Seconds& total);
   // Both at once, while the store serves it.
   [[nodiscard]] Task stream(Command& command, const StoreRoute::Shard& shard);
-  [[nodiscard]] Task receive_streamed(ReplyBegins& reply, Seconds& total, Signal& done);
+  [[nodiscard]] Task send_streamed(ValueStream& value, Seconds& total, Signal& done);
+  [[nodiscard]] Task receive_streamed(ValueStream& value, Seconds& total, Signal& done);
   [[nodiscard]] static Seconds at_rate(Bytes bytes, Bandwidth rate) {
     return rate > Bandwidth(0) ? bytes / rate : Seconds(0);
   }

@@ -147,7 +147,6 @@ Task Kvrocks::look_up(Command& command, std::int64_t life) {
   command.bytes = read.value;
   answer(command, Answer::kFound);
   if (command.verb != Verb::kGet) co_return;
-  command.begin_reply();
   co_await server_.send_out(read.value);
 }
 
