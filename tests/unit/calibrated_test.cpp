@@ -55,7 +55,7 @@ TEST(Calibrated, WhatTheExperimentSaysStays) {
 TEST(Calibrated, AMeasuredDiskStandsInForLocalOnesAndSaysSo) {
   const Json laid = with_calibrations(experiment(), calibrations());
   EXPECT_EQ(laid["nodes"][0]["disks"][0],
-            Json({{"name", "data"}, {"kind", "nvme"}, {"read_bytes_per_s", 1e9}}));
+            Json({{"kind", "nvme"}, {"read_bytes_per_s", 1e9}, {"name", "data"}}));
   EXPECT_EQ(laid["nodes"][0]["disks"][1]["kind"], "tmpfs");
   EXPECT_EQ(laid["warnings"].size(), 1U);
 }
