@@ -1,6 +1,8 @@
-// Each constant is the median of what single samples say of it: by RocksDB's own watch over its
-// stages, where they can be told apart only so, else by the whole. Intervals by drawing the samples
-// again, each with its own noise.
+// Each constant is the median of what single samples say of it. Checksums are told apart by
+// RocksDB's own watch over its stages, copies are what is left of the whole. Puts and gets out of
+// memory are work of a thread from end to end: where others used the machine meanwhile, the time
+// that the thread ran (cpu_s) counts, and of a stage that share of it. Intervals by drawing the
+// samples again, each with its own noise.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -13,6 +15,10 @@
 namespace kvsim {
 
 namespace {
+
+// Page cache, block and string of a value of this size fit a core's share of the last-level cache
+// of most processors; assumed, between the sizes that are measured.
+constexpr Bytes kSmall{6LL << 20};
 
 // What one sample says, and how sure it is.
 struct Hint {
@@ -76,11 +82,17 @@ class Fit {
   static double stage(const Sample& sample, const std::string& name) {
     return sample.seen(name).value_or(0);
   }
-  // In copies of the value, less what touching new pages takes.
-  [[nodiscard]] double copies(const Sample& sample, double seconds, Bytes fresh_from) const {
-    const Bytes bytes = sample.operation.bytes;
-    if (bytes >= fresh_from && cpu_.fresh > Bandwidth(0)) seconds -= (bytes / cpu_.fresh).count();
-    return seconds / (bytes / cpu_.copy).count();
+  // Seconds that the caller worked.
+  static double busy(const Sample& sample) {
+    return std::min(sample.p50.count(), sample.seen("cpu_s").value_or(sample.p50.count()));
+  }
+  // The same share of a stage.
+  static double busy_stage(const Sample& sample, double seconds) {
+    return seconds * busy(sample) / sample.p50.count();
+  }
+  // In copies of the value.
+  [[nodiscard]] double copies(const Sample& sample, double seconds) const {
+    return seconds / (sample.operation.bytes / cpu_.copy).count();
   }
   static double rate(const Sample& sample, double seconds) {
     return seconds > 0 ? sample.operation.bytes.real() / seconds : 0;
@@ -116,26 +128,38 @@ std::vector<FittedFigure> fit_rocksdb(const std::vector<Sample>& samples,
                                       const RocksdbBenchOptions& options, const LaneModel& twin,
                                       Figures& figures) {
   Fit fit(samples, figures);
-  const Bytes fresh_from = rocksdb_bench::kFreshFrom;
   const auto stage = &Fit::stage;
   fit.set("lookup_s", "get/missing", [](const Sample& sample) { return sample.p50.count(); });
-  fit.set("crc32c_bytes_per_s", "put", [&](const Sample& sample) {
-    return Fit::rate(sample, stage(sample, "log_s") - stage(sample, "log_write_s"));
-  });
-  // The log is written from a buffer that stays.
-  fit.set("log_copies", "put", [&](const Sample& sample) {
-    return fit.copies(sample, stage(sample, "log_write_s"), sample.operation.bytes + Bytes(1));
-  });
-  const auto checksum = [&](const Sample& sample) {
-    const double stored = std::max(1.0, stage(sample, "ratio"));
-    return Fit::rate(sample, stage(sample, "block_checksum_s") * stored);
+  const auto crc = [&](const Sample& sample) {
+    return Fit::busy_stage(sample, stage(sample, "log_s") - stage(sample, "log_write_s"));
   };
+  if (options.wal) {
+    fit.set("crc32c_bytes_per_s", "put",
+            [&](const Sample& sample) { return Fit::rate(sample, crc(sample)); });
+    // Beside the copies into the batch and into the memtable.
+    fit.set("log_copies", "put", [&](const Sample& sample) {
+      return crc(sample) > 0 ? fit.copies(sample, Fit::busy(sample) - crc(sample)) - 2 : 0;
+    });
+  }
+  const auto checksum = [&](const Sample& sample) { return stage(sample, "block_checksum_s"); };
   if (!options.enable_blob_files) {
-    fit.set("checksum_bytes_per_s", "get/page-cache", checksum);
-    if (options.compression == "none" && !options.direct_reads)
-      fit.set("page_cache_copies", "get/page-cache", [&](const Sample& sample) {
-        return fit.copies(sample, stage(sample, "block_read_s"), fresh_from);
-      });
+    fit.set("checksum_bytes_per_s", "get/page-cache", [&](const Sample& sample) {
+      return Fit::rate(sample, checksum(sample) * std::max(1.0, stage(sample, "ratio")));
+    });
+    const double lookup = rocksdb_options(figures).lookup.count();
+    // Beside the copy into the caller's string.
+    const auto copies = [&](const Sample& sample, bool small) {
+      if ((sample.operation.bytes <= kSmall) != small || checksum(sample) <= 0) return 0.0;
+      return fit.copies(sample, Fit::busy(sample) - checksum(sample) - lookup) - 1;
+    };
+    if (options.compression == "none" && !options.direct_reads) {
+      fit.set("page_cache_copies", "get/page-cache",
+              [&](const Sample& sample) { return copies(sample, false); });
+      fit.set("small_copies", "get/page-cache",
+              [&](const Sample& sample) { return copies(sample, true); });
+      if (!samples_of(samples, "get/page-cache").empty())
+        figures["stores"]["kvrocks"]["small_value_bytes"] = kSmall.count();
+    }
   }
   if (options.compression != "none") {
     fit.set("lsm/compression_ratio", "get/page-cache",
@@ -147,7 +171,11 @@ std::vector<FittedFigure> fit_rocksdb(const std::vector<Sample>& samples,
   if (!options.direct_reads)
     fit.set("buffered_read_share", "get/disk",
             [&](const Sample& sample) { return buffered_share(sample, twin, figures); });
-  return fit.take();
+  std::vector<FittedFigure> out = fit.take();
+  for (FittedFigure& figure : out)
+    if (figure.path == "/stores/kvrocks/buffered_read_share")
+      figure.high = std::min(1.0, figure.high);
+  return out;
 }
 
 }  // namespace kvsim

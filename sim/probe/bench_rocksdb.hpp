@@ -45,11 +45,6 @@ namespace rocksdb_bench {
 constexpr std::int64_t kMostKeys = 4096;
 // Values of one multiget, which share its bytes.
 constexpr std::int64_t kMultiget = 8;
-// Memory from this size is given back to the kernel when it is freed, and touched anew when it is
-// used again; smaller pieces stay with the process. So does jemalloc 5, which Kvrocks is built
-// with: oversize_threshold, 8 MiB, above which extents are purged at once.
-constexpr Bytes kFreshFrom{8LL << 20};
-
 // Values that lie in the database while gets of this are measured.
 [[nodiscard]] std::int64_t keys_of(const BenchOperation& operation, Bytes working_set);
 [[nodiscard]] Bytes value_of(const BenchOperation& operation);

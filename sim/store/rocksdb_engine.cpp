@@ -153,7 +153,7 @@ Task RocksdbEngine::read_file(Read& read, const LsmTree::Found& found) {
     page_cache_.read(file, read.key, stored);
   }
   co_await touch(stored);
-  co_await copy(stored, options_.page_cache_copies);
+  co_await copy(stored, options_.copies_of_read(read.value));
   Seconds cpu = stored / (blob ? options_.crc32c_or_default() : options_.checksum);
   co_await work(cpu);
   if (share < 1) co_await code("decode/", read.value, options_.decompress);

@@ -42,6 +42,8 @@ struct RocksdbOptions {
   std::optional<Bandwidth> crc32c;
   double log_copies = 1;
   double page_cache_copies = 1;
+  Bytes small_value{0};
+  double small_copies = 1;
   Bytes fresh_from{8 * kMebibyte};
   Bandwidth compress{0.6e9};
   Bandwidth decompress{3e9};
@@ -69,6 +71,9 @@ struct RocksdbOptions {
     f.optional("initial_state", start, "What is there when time starts.");
   }
 
+  [[nodiscard]] double copies_of_read(Bytes value) const {
+    return value <= small_value ? small_copies : page_cache_copies;
+  }
   [[nodiscard]] Bandwidth crc32c_or_default() const { return crc32c.value_or(checksum); }
 
   // A bloom filter's false positives at its best number of probes.
@@ -105,7 +110,11 @@ struct RocksdbOptions {
     f.optional("page_cache_copies", page_cache_copies, Range{0, 100},
                "Copies of a byte that is read from the page cache, in copies' worth of time. "
                "Default: assumed.");
-    f.optional("fresh_from_bytes", fresh_from, Range{1, 1e15},
+    f.optional("small_value_bytes", small_value, Range{0, 1e12},
+               "Values up to this size stay in the processor's caches between their copies.");
+    f.optional("small_copies", small_copies, Range{0, 100},
+               "What page_cache_copies is for these. Default: assumed.");
+    f.optional("fresh_from_bytes", fresh_from, Range{0, 1e15},
                "Memory of this size and more is given back to the kernel when it is freed, so that "
                "its pages are touched anew. Default: oversize_threshold of jemalloc 5.");
     f.optional("compress_bytes_per_s", compress, Range{1e6, 1e13},
