@@ -1,7 +1,7 @@
 // Attention over a paged KV cache, bf16, grouped query heads: for each sequence the queries of its
 // last `chunk` tokens over all its keys and values, causally. chunk = 1 is a decode step; a longer
 // chunk over earlier context is chunked prefill. The device versions keep scores in float and round
-// weights to bf16 before they meet the values, as FlashAttention does; they stay within 1/128 of
+// weights to bf16 before they meet the values, as FlashAttention does; they stay within 1/256 of
 // the largest |value| of the reference.
 //
 // Leaves out: FP8 caches, sliding windows, MLA's attention, chunks of different lengths in a batch.

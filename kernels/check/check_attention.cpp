@@ -72,7 +72,7 @@ Inputs::Inputs(const AttentionCase& c)
 
 // All |values| are below 1.
 bool close(const std::vector<Bf16>& a, const std::vector<Bf16>& b) {
-  constexpr float kTolerance = 1.0F / 128;
+  constexpr float kTolerance = 1.0F / 256;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (!(std::abs(to_float(a[i]) - to_float(b[i])) <= kTolerance)) return false;
   }

@@ -65,30 +65,35 @@ class BlockRunner {
  private:
   void prepare(Fiber& fiber, unsigned i, dim3 block);
 
-  // Runs what is ready; false when all threads have ended.
+  // Runs one warp after the other, each as far as it gets, so that a barrier of the block that is
+  // missing between warps shows; false when all threads have ended.
   bool pass() {
     bool left = false;
-    for (unsigned turn = 0; turn < count_; ++turn) {
-      const unsigned i = reverse ? count_ - 1 - turn : turn;
-      if (fibers_[i]->state == State::kReady) {
-        current_ = i;
-        threadIdx = fibers_[i]->index;
-        swapcontext(&scheduler_, &fibers_[i]->context);
-      }
-      left |= fibers_[i]->state != State::kDone;
+    const unsigned warps = (count_ + kWarpThreads - 1) / kWarpThreads;
+    for (unsigned turn = 0; turn < warps; ++turn) {
+      const unsigned first = (reverse ? warps - 1 - turn : turn) * kWarpThreads;
+      const unsigned end = std::min(first + kWarpThreads, count_);
+      do {
+        run_ready(first, end);
+      } while (all_at(first, end, State::kAtWarpBarrier) && set_ready(first, end));
+      left |= !all_at(first, end, State::kDone);
     }
     return left;
   }
 
-  // Opens the barriers that all their threads have reached.
-  void release() {
-    bool moved = false;
-    for (unsigned first = 0; first < count_; first += kWarpThreads) {
-      const unsigned end = std::min(first + kWarpThreads, count_);
-      if (all_at(first, end, State::kAtWarpBarrier)) moved |= set_ready(first, end);
+  void run_ready(unsigned first, unsigned end) {
+    for (unsigned turn = 0; turn < end - first; ++turn) {
+      const unsigned i = reverse ? end - 1 - turn : first + turn;
+      if (fibers_[i]->state != State::kReady) continue;
+      current_ = i;
+      threadIdx = fibers_[i]->index;
+      swapcontext(&scheduler_, &fibers_[i]->context);
     }
-    if (!moved && all_at(0, count_, State::kAtBlockBarrier)) moved = set_ready(0, count_);
-    if (moved) return;
+  }
+
+  // Opens the barrier of the block once all threads have reached it.
+  void release() {
+    if (all_at(0, count_, State::kAtBlockBarrier) && set_ready(0, count_)) return;
     std::fputs("emulated kernel: a barrier that not all threads reach\n", stderr);
     std::abort();
   }

@@ -1,10 +1,11 @@
 // The part of nvcuda::wmma that the attention kernels use, on the CPU: every lane holds whole
-// matrices and computes all of them. Missing __syncwarp() around shared memory shows as wrong
-// results when the order of threads is reversed.
+// matrices and computes all of them, but stores only its share, so that a missing __syncwarp()
+// shows as wrong results.
 #pragma once
 
 #include <type_traits>
 
+#include "kernels/emulated/cuda_runtime.hpp"
 #include "kernels/host_device.hpp"
 
 namespace kvsim::kernels::emulated::wmma {
@@ -47,10 +48,10 @@ inline void load_matrix_sync(fragment<accumulator, 16, 16, 16, float>& to, const
 
 inline void store_matrix_sync(float* to, const fragment<accumulator, 16, 16, 16, float>& from,
                               unsigned stride, layout_t layout) {
-  for (unsigned r = 0; r < 16; ++r) {
-    for (unsigned c = 0; c < 16; ++c) {
-      to[layout == mem_row_major ? r * stride + c : c * stride + r] = from.x[r * 16 + c];
-    }
+  for (unsigned i = lane(); i < 256; i += 32) {
+    const unsigned r = i / 16;
+    const unsigned c = i % 16;
+    to[layout == mem_row_major ? r * stride + c : c * stride + r] = from.x[i];
   }
 }
 
