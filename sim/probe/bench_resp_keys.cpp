@@ -1,10 +1,11 @@
 #include "sim/probe/bench_resp_keys.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
-#include <random>
 
 #include "sim/base/errors.hpp"
 #include "sim/probe/kv_bytes.hpp"
@@ -20,10 +21,12 @@ constexpr std::size_t kStep = 64;    // between values in the source, and bytes 
 constexpr std::size_t kGap = 32768;  // between checked places
 constexpr std::size_t kPage = 4096;
 
-// Of this run: nobody else's keys begin so.
+// Of this run: nobody else's keys begin so. Must differ between runs, so no named stream.
 std::string prefix() {
-  std::random_device device;
-  return fmt::format("kvsim:{:08x}{:08x}:", device(), device());
+  std::uint64_t number = 0;
+  if (getentropy(&number, sizeof number) != 0)
+    throw EnvironmentError("the kernel gives no random numbers");
+  return fmt::format("kvsim:{:016x}:", number);
 }
 
 }  // namespace
