@@ -109,8 +109,9 @@ class LoopbackModel final : public LaneModel {
     const auto add = [&out](const std::vector<FittedFigure>& more) {
       out.insert(out.end(), more.begin(), more.end());
     };
-    add(fit_round_trip(samples_of(samples, kRoundTrip), cpu, figures));
-    add(fit_stream(samples_of(samples, kStream), cpu, figures));
+    const std::vector<Sample> quiet = where_cores_are_full(samples, static_cast<double>(cpu.cores));
+    add(fit_round_trip(samples_of(quiet, kRoundTrip), cpu, figures));
+    add(fit_stream(samples_of(quiet, kStream), cpu, figures));
     return out;
   }
 
@@ -132,6 +133,14 @@ class LoopbackModel final : public LaneModel {
   static MessageFigures own(const Figures& figures) {
     const Json lanes = figures_at(figures, "lanes");
     return read_config<MessageFigures>(ConfigNode(figures_at(lanes, "network"), "lanes/network"));
+  }
+
+  // With more connections than cores, both ends do nothing but work.
+  static std::vector<Sample> where_cores_are_full(std::vector<Sample> samples, double cores) {
+    for (Sample& sample : samples)
+      if (static_cast<double>(sample.operation.at_once) > cores)
+        sample = undisturbed({sample}, 2, cores)[0];
+    return samples;
   }
 
   // The wait counts while cores are idle; with many at once the cores set the pace.

@@ -2,9 +2,10 @@
 // weight.
 //
 // "encode/CODEC/KV TYPE" and "decode/CODEC/KV TYPE"; the size is that of the plain value. Every
-// caller goes round through values that are together larger than the last-level cache, so that
-// they come from memory, and all that was encoded is decoded and compared at the end. The ratio is
-// in the sample ("ratio"). Short ones are timed by the batch (batch.hpp).
+// caller goes round through values that, with what they encode to and those of other callers that
+// run at a time, are larger than the last-level cache, so that they come from memory, and all that
+// was encoded is decoded and compared at the end. The ratio is in the sample ("ratio"). Short ones
+// are timed by the batch (batch.hpp).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -160,7 +161,8 @@ class CodecBench final : public Bench {
   void prepare(const BenchOperation& operation, const Parts& parts, std::int64_t caller,
                std::deque<Values>& out) const {
     const auto each = static_cast<std::size_t>(operation.bytes.count());
-    const auto share = static_cast<std::size_t>(last_level_cache().count() * 2 / operation.at_once);
+    const auto share =
+        static_cast<std::size_t>(last_level_cache().count() / std::min(operation.at_once, cores_));
     const std::size_t count = std::clamp<std::size_t>(share / each, 1, 64);
     check_memory(operation, count);
     Values& values =

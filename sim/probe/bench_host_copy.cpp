@@ -1,11 +1,11 @@
 // Copies between buffers in this machine's memory: what one thread's memcpy does, what all together
 // do, and what pages cost that were never touched before.
 //
-// "copy" goes through buffers that are larger than the last-level cache, all callers together, so
-// that source and destination are cold; their pages were touched before. "copy/fresh" copies into
-// pages that it gets from the system and gives back, as a buffer made for one value does.
-// "copy/numa-A-B" is "copy" by a core of node A, into memory of node B. Copies shorter than a
-// scheduler's slice are timed by the batch (batch.hpp).
+// "copy" goes through buffers that are larger than the last-level cache, those of as many callers
+// together as have a core at a time, so that source and destination are cold; their pages were
+// touched before. "copy/fresh" copies into pages that it gets from the system and gives back, as a
+// buffer made for one value does. "copy/numa-A-B" is "copy" by a core of node A, into memory of
+// node B. Copies shorter than a scheduler's slice are timed by the batch (batch.hpp).
 #include <fmt/format.h>
 #include <sys/mman.h>
 
@@ -97,8 +97,9 @@ class HostCopyBench final : public Bench {
     Bytes cold{0};
     template <class F>
     void fields(F& f) {
-      f.optional("cold_bytes", cold, Range{0, 1e12},
-                 "Buffers of all callers together. Default: 0 = four times the largest cache.");
+      f.optional(
+          "cold_bytes", cold, Range{0, 1e12},
+          "Buffers of callers that run at a time. Default: 0 = four times the largest cache.");
     }
   };
   HostCopyBench(const Options& options, const Context&)
@@ -158,7 +159,8 @@ class HostCopyBench final : public Bench {
   void make_windows(const BenchOperation& operation, const Placing& placing,
                     std::deque<Window>& out) const {
     const auto each = static_cast<std::size_t>(operation.bytes.count());
-    const auto share = static_cast<std::size_t>(cold_.count() / 2 / operation.at_once);
+    const auto share =
+        static_cast<std::size_t>(cold_.count() / 2 / std::min(operation.at_once, cores_));
     const std::size_t bytes = std::max(each, share / each * each);
     const double needed = 2.0 * static_cast<double>(bytes) * static_cast<double>(operation.at_once);
     constexpr double kMost = 0.8;

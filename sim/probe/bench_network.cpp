@@ -3,8 +3,9 @@
 //
 // "round-trip": one byte there, one byte back. "stream": so many bytes there, one byte back when
 // the last has arrived. A connection for each caller, blocking, with a thread of its own at either
-// end; buffers are reused. A message that is sent back at the end is compared with what was sent.
-// Short ones are timed by the batch (batch.hpp).
+// end; large messages lie behind each other in
+// buffers that are used again and again. A message that is sent back at the end is compared with
+// what was sent. Short ones are timed by the batch (batch.hpp).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,25 +29,29 @@ namespace {
 class Connection {
  public:
   Connection(const std::string& host, int port, std::int64_t bytes, bool echo, std::uint64_t seed)
-      : socket_(connect_to(host, port)), message_(static_cast<std::size_t>(bytes)) {
-    fill_kv_bytes(message_, "bf16", seed);
+      : socket_(connect_to(host, port)),
+        bytes_(static_cast<std::size_t>(bytes)),
+        ring_(bytes_),
+        messages_(ring_.size()) {
+    fill_kv_bytes(messages_, "bf16", seed);
     NetworkHello hello;
     hello.bytes = bytes;
     hello.echo = echo ? 1 : 0;
     send_all(socket_, &hello, sizeof hello);
   }
   void once() {
-    send_all(socket_, message_.data(), message_.size());
+    send_all(socket_, messages_.data() + ring_.next(), bytes_);
     char reply = 0;
     receive_all(socket_, &reply, sizeof reply);
   }
   [[nodiscard]] bool comes_back() {
     // Received beside sending: neither end has room for all of it.
-    std::vector<std::byte> back(message_.size());
+    const std::byte* message = messages_.data() + ring_.next();
+    std::vector<std::byte> back(bytes_);
     std::exception_ptr failure;
     std::thread sender([&] {
       try {
-        send_all(socket_, message_.data(), message_.size());
+        send_all(socket_, message, bytes_);
       } catch (...) {
         failure = std::current_exception();
       }
@@ -59,12 +64,14 @@ class Connection {
     }
     sender.join();
     if (failure) std::rethrow_exception(failure);
-    return back == message_;
+    return std::equal(back.begin(), back.end(), message);
   }
 
  private:
   Socket socket_;
-  std::vector<std::byte> message_;
+  std::size_t bytes_;
+  MessageRing ring_;
+  std::vector<std::byte> messages_;
 };
 
 // Messages to one other end, wherever that is.
@@ -113,7 +120,9 @@ class TcpBench : public Bench {
     if (bytes < 1 || bytes > NetworkHello::kLargest)
       throw EnvironmentError(fmt::format("{}: found {} bytes; allowed: 1 to {}", operation.name,
                                          bytes, NetworkHello::kLargest));
-    const double needed = 2.0 * operation.bytes.real() * static_cast<double>(operation.at_once);
+    const double needed = 2.0 *
+                          static_cast<double>(MessageRing(static_cast<std::size_t>(bytes)).size()) *
+                          static_cast<double>(operation.at_once);
     constexpr double kMost = 0.8;
     if (needed > kMost * available_memory().real())
       throw EnvironmentError(fmt::format("{}: needs {:.3g} GB of memory; available: {:.3g} GB",

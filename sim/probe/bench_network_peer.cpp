@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -77,6 +78,17 @@ Socket::~Socket() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+MessageRing::MessageRing(std::size_t bytes) : bytes_(bytes), size_(bytes) {
+  constexpr std::size_t kSmall = 4096;
+  constexpr std::size_t kCold = std::size_t{32} << 20;
+  if (bytes > kSmall) size_ = std::max(bytes, kCold / bytes * bytes);
+}
+
+std::size_t MessageRing::next() {
+  at_ = at_ + 2 * bytes_ > size_ ? 0 : at_ + bytes_;
+  return at_;
+}
+
 void send_all(const Socket& socket, const void* data, std::size_t size) {
   const char* next = static_cast<const char*>(data);
   while (size > 0) {
@@ -142,12 +154,15 @@ void NetworkPeer::answer(int descriptor) {
     receive_all(socket, &hello, sizeof hello);
     const bool good = hello.magic == NetworkHello::kMagic && hello.bytes > 0 &&
                       hello.bytes <= NetworkHello::kLargest;
-    std::vector<char> message(good ? static_cast<std::size_t>(hello.bytes) : 0);
+    const auto bytes = static_cast<std::size_t>(good ? hello.bytes : 0);
+    MessageRing ring(bytes == 0 ? 1 : bytes);
+    std::vector<char> messages(ring.size());
     const char reply = 1;
     while (good) {
-      receive_all(socket, message.data(), message.size());
+      char* message = messages.data() + ring.next();
+      receive_all(socket, message, bytes);
       if (hello.echo != 0)
-        send_all(socket, message.data(), message.size());
+        send_all(socket, message, bytes);
       else
         send_all(socket, &reply, sizeof reply);
     }

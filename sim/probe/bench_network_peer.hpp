@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <mutex>
@@ -34,6 +35,21 @@ struct NetworkHello {
   std::uint64_t magic = kMagic;
   std::int64_t bytes = 1;
   std::uint64_t echo = 0;
+};
+
+// Where messages of `bytes` lie in a buffer, one behind the other and round again: larger ones come
+// from memory, as values do, not from caches.
+class MessageRing {
+ public:
+  explicit MessageRing(std::size_t bytes);
+  [[nodiscard]] std::size_t size() const { return size_; }
+  // The next one's offset.
+  std::size_t next();
+
+ private:
+  std::size_t bytes_;
+  std::size_t size_;
+  std::size_t at_ = 0;
 };
 
 // All of it, or EnvironmentError: the other end is gone, or said nothing for ten seconds.
