@@ -31,7 +31,7 @@ Json to_json(const LaneResult& lane) {
   Json samples = Json::array();
   for (std::size_t i = 0; i < lane.samples.size(); ++i) {
     Json sample = to_json(lane.samples[i]);
-    const double measured = lane.samples[i].p50.count();
+    const double measured = lane.samples[i].typical().count();
     sample["model_s"] = lane.model[i].count();
     sample["residual"] = lane.model[i].count() / measured - 1;
     samples.push_back(std::move(sample));
@@ -83,7 +83,7 @@ ModelError model_error(std::vector<double> signed_errors) {
 ModelError model_error(const LaneResult& lane) {
   std::vector<double> errors;
   for (std::size_t i = 0; i < lane.samples.size(); ++i)
-    errors.push_back(lane.model[i] / lane.samples[i].p50 - 1);
+    errors.push_back(lane.model[i] / lane.samples[i].typical() - 1);
   return model_error(std::move(errors));
 }
 

@@ -27,7 +27,7 @@ struct ModelError {
   double bias = 0;  // mean of the signed one: above 0, the model is too slow
   std::int64_t count = 0;
 };
-// Against the medians of the samples.
+// Against what is typical of the samples.
 [[nodiscard]] ModelError model_error(const LaneResult& lane);
 [[nodiscard]] ModelError model_error(std::vector<double> signed_errors);
 

@@ -137,7 +137,7 @@ Seconds LiveSession::do_for_real(Lane& lane, const Class& key, Seen& seen) {
   if (seen.samples.size() < kDone) {
     const auto& [name, bytes, at_once] = key;
     seen.samples.push_back(lane.bench->measure({name, Bytes(bytes), at_once}, kOnce));
-    return seen.samples.back().p50;
+    return seen.samples.back().typical();
   }
   return draw(seen.samples[rng_.below(seen.samples.size())], rng_.uniform());
 }
@@ -203,7 +203,7 @@ Json LiveSession::shadow_report(Lane& lane, Tasks& tasks) const {
   Json points = Json::array();
   const auto compare = [&](const BenchOperation& operation, const Seen* seen) {
     if (!fits(operation)) return;
-    const Seconds measured = lane.bench->measure(operation, kCompare).p50;
+    const Seconds measured = lane.bench->measure(operation, kCompare).typical();
     const Seconds model = evaluate(*lane.model, tasks, operation, options_.figures);
     Json point = {{"operation", operation.name},    {"bytes", operation.bytes.count()},
                   {"at_once", operation.at_once},   {"seen", seen == nullptr ? 0 : seen->count},

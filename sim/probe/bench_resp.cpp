@@ -83,14 +83,14 @@ bool is_loopback(const std::string& host) {
 class RespBench final : public Bench {
  public:
   struct Options {
-    std::string store;
+    std::string url;
     std::string server;
     std::int64_t io_threads = 1;
     std::string kv_dtype = "bf16";
     Seconds time_out{30};
     template <class F>
     void fields(F& f) {
-      f.optional("store", store,
+      f.optional("url", url,
                  "redis://[[user]:password@]host[:port][/database]; none: one is started here.");
       f.optional("server", server,
                  "Program to start. Default: redis-server, else valkey-server, from the PATH.");
@@ -100,14 +100,14 @@ class RespBench final : public Bench {
     }
   };
   RespBench(const Options& options, const Context& context) : options_(options) {
-    if (options.store.empty()) {
+    if (options.url.empty()) {
       const std::string threads = fmt::format("io-threads {}", options.io_threads);
       const std::vector<std::string> settings = {threads, "io-threads-do-reads yes"};
       own_.emplace(context.scratch, options.server,
                    options.io_threads > 1 ? settings : std::vector<std::string>{});
       target_ = own_->target();
     } else {
-      target_ = parse_resp_url(options.store);
+      target_ = parse_resp_url(options.url);
     }
     RespConnection(target_, options.time_out).command({"PING"});
   }

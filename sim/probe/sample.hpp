@@ -31,6 +31,11 @@ struct Sample {
   Seconds shortest{0};
   double noise = 0;    // half of the mean's 95 % interval, relative
   bool noisy = false;  // it did not become stable in the time it had
+
+  // What the mean of a model is compared with: the median of one caller, which single outliers do
+  // not move; of several the mean, as operations that fit into a time slice of the system see
+  // nothing of the others, and the rest wait for them.
+  [[nodiscard]] Seconds typical() const { return operation.at_once == 1 ? p50 : mean; }
   // What else was seen, by name with its unit: "client_cpu_s", "ratio". Mostly none.
   std::vector<std::pair<std::string, double>> extra;
   [[nodiscard]] std::optional<double> seen(const std::string& name) const;

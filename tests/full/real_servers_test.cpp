@@ -28,7 +28,7 @@ class RealServer : public testing::TestWithParam<const char*> {
     return Registry<Bench>::instance().make(ConfigNode(config, "test"), {scratch_});
   }
   std::unique_ptr<Bench> bench_of(const RespServerProcess& server, double time_out = 10) {
-    return bench({{"store", server.target().name()}, {"time_out_s", time_out}});
+    return bench({{"url", server.target().name()}, {"time_out_s", time_out}});
   }
   static std::string failure_of(const std::function<void()>& body) {
     try {
@@ -72,7 +72,7 @@ TEST_P(RealServer, SaysThatAPasswordIsWrongOrMissing) {
   const int port = server.target().port;
   const auto with = [&](const std::string& sign_in) {
     return [this, port, sign_in] {
-      bench({{"store", fmt::format("redis://{}127.0.0.1:{}", sign_in, port)}});
+      bench({{"url", fmt::format("redis://{}127.0.0.1:{}", sign_in, port)}});
     };
   };
   expect_says(failure_of(with(":wrong@")), "WRONGPASS");
