@@ -48,8 +48,9 @@ class CodecModel final : public LaneModel {
       std::int64_t bytes;
       std::int64_t at_once;
     };
-    std::vector<Point> points = {{256 * kKiB, 1}, {4 * kMiB, 1}, {kMiB, 4}, {kMiB, 16}};
-    if (full) points.insert(points.end(), {{64 * kKiB, 1}, {32 * kMiB, 1}, {4 * kMiB, 2}});
+    std::vector<Point> points = {
+        {kMiB, 1}, {6 * kMiB, 1}, {24 * kMiB, 1}, {4 * kMiB, 4}, {kMiB, 16}};
+    if (full) points.insert(points.end(), {{64 * kKiB, 1}, {256 * kKiB, 1}, {4 * kMiB, 2}});
     std::vector<BenchOperation> out;
     for (const Subject& subject : subjects(full))
       for (const bool encodes : {true, false})

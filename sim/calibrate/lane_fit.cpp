@@ -109,7 +109,7 @@ Values fitted(const std::vector<const Sample*>& samples, const Law& law, const V
     const Values values = exponentials(logs);
     double sum = 0;
     for (const Sample* sample : samples)
-      sum += huber(std::log(law(sample->operation, values) / sample->p50.count()));
+      sum += huber(std::log(law(sample->operation, values) / sample->typical().count()));
     return sum;
   };
   // Again from where the last one ended: laws have edges, in which a simplex becomes flat.
@@ -166,6 +166,7 @@ std::vector<Sample> undisturbed(std::vector<Sample> samples, double threads, dou
     const double running = threads * static_cast<double>(sample.operation.at_once);
     const Seconds alone(*core_time / threads * std::max(1.0, running / cores));
     sample.p50 = std::min(sample.p50, alone);
+    sample.mean = std::min(sample.mean, alone);
   }
   return samples;
 }

@@ -47,22 +47,16 @@ class RespLaw {
     const double server_bytes = server_all - v[kServerCommand];
     // In as many pieces as StoreClient has: the first of the one end, then the slower, the last of
     // the other.
-    const double pieces = pieces_of(operation);
+    constexpr double kPieces = 8;
     const double alone = v[kClientCommand] + v[kServerCommand] + v[kRoundTrip] +
                          std::max(client_bytes, server_bytes) +
-                         std::min(client_bytes, server_bytes) / pieces;
+                         std::min(client_bytes, server_bytes) / kPieces;
     const double work = facts_.loopback ? client_all + server_all : client_all;
     const double cores = static_cast<double>(facts_.cpu.cores);
     return std::max({alone, callers * server_all, callers * work / cores});
   }
 
  private:
-  static double pieces_of(const BenchOperation& operation) {
-    constexpr double kSendPiece = 4 << 20;
-    constexpr double kReceivePieces = 8;
-    if (operation.name != "set") return kReceivePieces;
-    return std::clamp(std::ceil(operation.bytes.real() / kSendPiece), 1.0, 16.0);
-  }
   static bool is(const BenchOperation& operation, const std::string& verb) {
     const std::string& name = operation.name;
     return name == verb || name == kClientCpu + verb || name == kServerCpu + verb;
@@ -95,7 +89,7 @@ std::vector<Sample> observations(const std::vector<Sample>& samples, const CpuOp
       if (!spent || *spent <= 0) return;
       Sample one = sample;
       one.operation.name = prefix + sample.operation.name;
-      one.p50 = Seconds(*spent);
+      one.p50 = one.mean = Seconds(*spent);
       out.push_back(one);
     };
     add(kClientCpu, "client_cpu_s");

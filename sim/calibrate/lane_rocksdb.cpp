@@ -64,6 +64,7 @@ class Twin {
             read_config<CpuOptions>(ConfigNode(options_in(figures, "cpu", Json::object()), "cpu")),
             Bytes(0)),
         options_(options_for(operation, figures, bench)) {
+    small_string_ = figures.value(Json::json_pointer(kSmallStringCopies), 1.0);
     const Json disk = options_in(figures, "disk", "nvme");
     host_.add_disk(options_.disk,
                    Registry<Disk>::instance().make(
@@ -116,12 +117,13 @@ class Twin {
     RocksdbEngine::Read read{.key = key_of(number)};
     co_await engine_->read(read);
     if (!read.found) co_return;
-    co_await host_.copy(read.value, 1);
+    co_await host_.copy(read.value, read.value <= options_.small_value ? small_string_ : 1);
   }
 
   BenchOperation operation_;
   Host host_;
   RocksdbOptions options_;
+  double small_string_ = 1;  // copies' worth of time
   std::unique_ptr<RocksdbEngine> engine_;
   std::int64_t keys_ = 0;
   std::int64_t next_ = 0;
@@ -146,14 +148,18 @@ class RocksdbModel final : public LaneModel {
 
  private:
   static std::vector<BenchOperation> quick_plan() {
-    return {{"put", Bytes(kMiB), 1},
+    return {{"put", Bytes(kKiB), 1},
+            {"put", Bytes(kMiB), 1},
             {"put", Bytes(16 * kMiB), 1},
             {"put", Bytes(4 * kMiB), 4},
             {"get/memtable", Bytes(4 * kMiB), 1},
+            {"get/page-cache", Bytes(kKiB), 1},
             {"get/page-cache", Bytes(kMiB), 1},
             {"get/page-cache", Bytes(3 * kMiB), 1},
             {"get/page-cache", Bytes(16 * kMiB), 1},
+            {"get/page-cache", Bytes(32 * kMiB), 1},
             {"get/page-cache", Bytes(4 * kMiB), 4},
+            {"get/block-cache", Bytes(kKiB), 1},
             {"get/block-cache", Bytes(4 * kMiB), 1},
             {"get/disk", Bytes(4 * kMiB), 1},
             {"get/missing", Bytes(kMiB), 1}};
@@ -161,7 +167,7 @@ class RocksdbModel final : public LaneModel {
   static std::vector<BenchOperation> full_plan() {
     std::vector<BenchOperation> out;
     for (const char* name : {"put", "get/memtable", "get/page-cache", "get/block-cache"})
-      for (const std::int64_t bytes : {64 * kKiB, kMiB, 4 * kMiB, 16 * kMiB, 64 * kMiB})
+      for (const std::int64_t bytes : {kKiB, 64 * kKiB, kMiB, 4 * kMiB, 16 * kMiB, 64 * kMiB})
         for (const std::int64_t at_once : {1, 4, 16})
           if (bytes * at_once <= 256 * kMiB) out.push_back({name, Bytes(bytes), at_once});
     for (const std::int64_t bytes : {256 * kKiB, 4 * kMiB, 32 * kMiB})

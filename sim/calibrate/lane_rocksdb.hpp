@@ -22,4 +22,8 @@ namespace kvsim {
                                                     const RocksdbBenchOptions& options,
                                                     const LaneModel& twin, Figures& figures);
 
+// Of the twin alone: what the copy into the caller's string takes of a value that stays in the
+// processor's caches, in copies' worth of time. In a simulation it is one of the server's copies.
+constexpr const char* kSmallStringCopies = "/lanes/rocksdb/small_string_copies";
+
 }  // namespace kvsim

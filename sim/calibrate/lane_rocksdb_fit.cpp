@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "sim/base/rng.hpp"
 #include "sim/calibrate/lane_fit.hpp"
@@ -19,6 +20,12 @@ namespace {
 // Page cache, block and string of a value of this size fit a core's share of the last-level cache
 // of most processors; assumed, between the sizes that are measured.
 constexpr Bytes kSmall{6LL << 20};
+
+// What a byte costs does not show in values up to this size.
+constexpr Bytes kTiny{4096};
+
+// What a sample says that says nothing.
+constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 // What one sample says, and how sure it is.
 struct Hint {
@@ -36,12 +43,12 @@ double median(std::vector<double> values) {
 
 constexpr int kDraws = 200;
 
-FittedFigure figure_of(const std::string& name, const Hints& hints) {
-  FittedFigure out{.path = "/stores/kvrocks/" + name};
+FittedFigure figure_of(const std::string& path, const Hints& hints) {
+  FittedFigure out{.path = path};
   std::vector<double> values;
   for (const Hint& hint : hints) values.push_back(hint.value);
   out.value = median(values);
-  Rng rng = stream(1, "calibrate/rocksdb/" + name);
+  Rng rng = stream(1, "calibrate/rocksdb" + path);
   std::vector<double> drawn;
   for (int draw = 0; draw < kDraws; ++draw) {
     for (double& value : values) {
@@ -72,10 +79,10 @@ class Fit {
     Hints hints;
     for (const Sample& sample : samples_of(samples_, operation)) {
       const double value = says(sample);
-      if (std::isfinite(value) && value > 0) hints.push_back({value, sample.noise});
+      if (std::isfinite(value)) hints.push_back({value, sample.noise});
     }
     if (hints.empty()) return;
-    out_.push_back(figure_of(name, hints));
+    out_.push_back(figure_of(name.front() == '/' ? name : "/stores/kvrocks/" + name, hints));
     figures_[Json::json_pointer(out_.back().path)] = out_.back().value;
   }
   // Seconds of a stage; 0 when it was not seen.
@@ -95,7 +102,7 @@ class Fit {
     return seconds / (sample.operation.bytes / cpu_.copy).count();
   }
   static double rate(const Sample& sample, double seconds) {
-    return seconds > 0 ? sample.operation.bytes.real() / seconds : 0;
+    return seconds > 0 ? sample.operation.bytes.real() / seconds : kNothing;
   }
   [[nodiscard]] std::vector<FittedFigure> take() { return std::move(out_); }
 
@@ -130,27 +137,50 @@ std::vector<FittedFigure> fit_rocksdb(const std::vector<Sample>& samples,
   Fit fit(samples, figures);
   const auto stage = &Fit::stage;
   fit.set("lookup_s", "get/missing", [](const Sample& sample) { return sample.p50.count(); });
+  const double lookup = rocksdb_options(figures).lookup.count();
+  // Operations too small for their bytes to matter.
+  const auto tiny = [](const Sample& sample) { return sample.operation.bytes <= kTiny; };
+  fit.set("put_s", "put",
+          [&](const Sample& sample) { return tiny(sample) ? sample.p50.count() : kNothing; });
+  fit.set("block_s", "get/block-cache", [&](const Sample& sample) {
+    return tiny(sample) ? std::max(0.0, sample.p50.count() - lookup) : kNothing;
+  });
+  const double block = rocksdb_options(figures).block.count();
+  fit.set("file_read_s", "get/page-cache", [&](const Sample& sample) {
+    return tiny(sample) ? std::max(0.0, sample.p50.count() - lookup - block) : kNothing;
+  });
+  const double put = rocksdb_options(figures).put.count();
+  const double file_read = block + rocksdb_options(figures).file_read.count();
   const auto crc = [&](const Sample& sample) {
     return Fit::busy_stage(sample, stage(sample, "log_s") - stage(sample, "log_write_s"));
   };
   if (options.wal) {
-    fit.set("crc32c_bytes_per_s", "put",
-            [&](const Sample& sample) { return Fit::rate(sample, crc(sample)); });
+    fit.set("crc32c_bytes_per_s", "put", [&](const Sample& sample) {
+      return tiny(sample) ? kNothing : Fit::rate(sample, crc(sample));
+    });
     // Beside the copies into the batch and into the memtable.
     fit.set("log_copies", "put", [&](const Sample& sample) {
-      return crc(sample) > 0 ? fit.copies(sample, Fit::busy(sample) - crc(sample)) - 2 : 0;
+      if (crc(sample) <= 0 || tiny(sample)) return kNothing;
+      return std::max(0.0, fit.copies(sample, Fit::busy(sample) - crc(sample) - put) - 2);
     });
   }
   const auto checksum = [&](const Sample& sample) { return stage(sample, "block_checksum_s"); };
   if (!options.enable_blob_files) {
     fit.set("checksum_bytes_per_s", "get/page-cache", [&](const Sample& sample) {
+      if (tiny(sample)) return kNothing;
       return Fit::rate(sample, checksum(sample) * std::max(1.0, stage(sample, "ratio")));
     });
-    const double lookup = rocksdb_options(figures).lookup.count();
+    fit.set(kSmallStringCopies, "get/block-cache", [&](const Sample& sample) {
+      if (sample.operation.bytes > kSmall || tiny(sample)) return kNothing;
+      return std::max(0.0, fit.copies(sample, Fit::busy(sample) - lookup - block));
+    });
+    const double string = figures.value(Json::json_pointer(kSmallStringCopies), 1.0);
     // Beside the copy into the caller's string.
     const auto copies = [&](const Sample& sample, bool small) {
-      if ((sample.operation.bytes <= kSmall) != small || checksum(sample) <= 0) return 0.0;
-      return fit.copies(sample, Fit::busy(sample) - checksum(sample) - lookup) - 1;
+      if ((sample.operation.bytes <= kSmall) != small || checksum(sample) <= 0 || tiny(sample))
+        return kNothing;
+      const double seconds = Fit::busy(sample) - checksum(sample) - lookup - file_read;
+      return std::max(0.0, fit.copies(sample, seconds) - (small ? string : 1));
     };
     if (options.compression == "none" && !options.direct_reads) {
       fit.set("page_cache_copies", "get/page-cache",

@@ -78,7 +78,7 @@ CalibrationPlan plan_of(const CalibrateArguments& arguments) {
   CalibrationPlan plan;
   plan.full = arguments.full;
   plan.folder = arguments.path;
-  constexpr Seconds kQuickLane{15};
+  constexpr Seconds kQuickLane{11};
   constexpr Seconds kFullLane{180};
   plan.lane_time = plan.full ? kFullLane : kQuickLane;
   for (const Part& part : kParts)

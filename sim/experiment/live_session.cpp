@@ -23,6 +23,11 @@ constexpr std::size_t kCompared = 6;
 constexpr std::array<std::int64_t, 3> kCallers = {1, 4, 16};
 // Names that are compared at sizes between the calibration's, at most.
 constexpr std::size_t kChecked = 3;
+// Points of all lanes are measured so often, in turn, and the quickest counts, as in a calibration.
+constexpr int kPasses = 2;
+// Smaller operations are not compared: their times are of a call, not of bytes. Commands to stores
+// are, whatever their size.
+constexpr Bytes kBytesMatter{4096};
 // What all callers of a comparison hold together.
 constexpr Bytes kMostAtOnce{1LL << 30};
 const Patience kCompare{.warm_up = Seconds(0.1),
@@ -144,6 +149,8 @@ Seconds LiveSession::do_for_real(Lane& lane, const Class& key, Seen& seen) {
 
 namespace {
 
+bool asks_a_store(const std::string& lane) { return lane == "rocksdb" || lane == "resp"; }
+
 bool fits(const BenchOperation& operation) {
   return operation.bytes * operation.at_once <= kMostAtOnce;
 }
@@ -172,21 +179,56 @@ std::vector<BenchOperation> between(const std::vector<BenchOperation>& plan,
 
 }  // namespace
 
+std::vector<LiveSession::Point> LiveSession::points_of(const Lane& lane) {
+  std::vector<std::pair<Class, const Seen*>> classes;
+  for (const auto& [key, seen] : lane.seen) classes.emplace_back(key, &seen);
+  std::stable_sort(classes.begin(), classes.end(),
+                   [](const auto& a, const auto& b) { return a.second->count > b.second->count; });
+  std::vector<Point> points;
+  std::vector<std::string> names;
+  for (const auto& [key, seen] : classes) {
+    const auto& [name, bytes, at_once] = key;
+    const BenchOperation operation{name, Bytes(bytes), at_once};
+    const bool tiny = operation.bytes < kBytesMatter && !asks_a_store(lane.name);
+    if (points.size() < kCompared && fits(operation) && !tiny)
+      points.push_back({operation, seen, {}});
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  const std::vector<BenchOperation> plan = lane.model->plan(false);
+  if (names.empty())
+    for (const BenchOperation& operation : plan)
+      if (std::find(names.begin(), names.end(), operation.name) == names.end())
+        names.push_back(operation.name);
+  names.resize(std::min(names.size(), kChecked));
+  for (const BenchOperation& operation : between(plan, names))
+    if (fits(operation)) points.push_back({operation, nullptr, {}});
+  return points;
+}
+
 Json LiveSession::report() {
-  World world;
-  Tasks tasks(world);
+  std::vector<std::vector<Point>> points(lanes_.size());
+  if (options_.shadow) {
+    for (std::size_t i = 0; i < lanes_.size(); ++i) points[i] = points_of(*lanes_[i]);
+    for (int pass = 0; pass < kPasses; ++pass)
+      for (std::size_t i = 0; i < lanes_.size(); ++i)
+        for (Point& point : points[i]) {
+          const Seconds time = lanes_[i]->bench->measure(point.operation, kCompare).typical();
+          point.measured = pass == 0 ? time : std::min(point.measured, time);
+        }
+  }
   Json lanes = Json::array();
-  for (const auto& lane : lanes_) {
-    Json entry = {{"lane", lane->name}, {"identity", lane->bench->identity()}};
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const Lane& lane = *lanes_[i];
+    Json entry = {{"lane", lane.name}, {"identity", lane.bench->identity()}};
     std::int64_t operations = 0;
     std::size_t done = 0;
-    for (const auto& [key, seen] : lane->seen) {
+    for (const auto& [key, seen] : lane.seen) {
       operations += seen.count;
       done += seen.samples.size();
     }
     entry["operations"] = operations;
     if (options_.shadow) {
-      entry.update(shadow_report(*lane, tasks));
+      entry.update(errors_of(lane, points[i]));
     } else {
       entry["done_for_real"] = done;
     }
@@ -195,43 +237,29 @@ Json LiveSession::report() {
   return {{"shadow", options_.shadow}, {"lanes", std::move(lanes)}};
 }
 
-Json LiveSession::shadow_report(Lane& lane, Tasks& tasks) const {
-  std::vector<std::pair<Class, const Seen*>> classes;
-  for (const auto& [key, seen] : lane.seen) classes.emplace_back(key, &seen);
-  std::stable_sort(classes.begin(), classes.end(),
-                   [](const auto& a, const auto& b) { return a.second->count > b.second->count; });
-  Json points = Json::array();
-  const auto compare = [&](const BenchOperation& operation, const Seen* seen) {
-    if (!fits(operation)) return;
-    const Seconds measured = lane.bench->measure(operation, kCompare).typical();
-    const Seconds model = evaluate(*lane.model, tasks, operation, options_.figures);
-    Json point = {{"operation", operation.name},    {"bytes", operation.bytes.count()},
-                  {"at_once", operation.at_once},   {"seen", seen == nullptr ? 0 : seen->count},
-                  {"measured_s", measured.count()}, {"model_s", model.count()},
-                  {"error", model / measured - 1}};
-    if (seen != nullptr)
-      point["model_in_run_s"] = seen->model.count() / static_cast<double>(seen->count);
-    points.push_back(std::move(point));
-  };
-  std::vector<std::string> names;  // seen ones first
-  const auto note = [&](const std::string& name) {
-    if (std::find(names.begin(), names.end(), name) == names.end() && names.size() < kChecked)
-      names.push_back(name);
-  };
-  for (const auto& [key, seen] : classes) {
-    const auto& [name, bytes, at_once] = key;
-    if (points.size() < kCompared) compare({name, Bytes(bytes), at_once}, seen);
-    note(name);
-  }
-  const std::vector<BenchOperation> plan = lane.model->plan(false);
-  for (const BenchOperation& operation : plan) note(operation.name);
-  for (const BenchOperation& operation : between(plan, names)) compare(operation, nullptr);
+Json LiveSession::errors_of(const Lane& lane, const std::vector<Point>& points) const {
+  World world;
+  Tasks tasks(world);
+  Json rows = Json::array();
   std::vector<double> errors;
-  for (const Json& point : points) errors.push_back(point["error"].get<double>());
+  for (const Point& point : points) {
+    const Seconds model = evaluate(*lane.model, tasks, point.operation, options_.figures);
+    errors.push_back(model / point.measured - 1);
+    rows.push_back({{"operation", point.operation.name},
+                    {"bytes", point.operation.bytes.count()},
+                    {"at_once", point.operation.at_once},
+                    {"seen", point.seen == nullptr ? 0 : point.seen->count},
+                    {"measured_s", point.measured.count()},
+                    {"model_s", model.count()},
+                    {"error", errors.back()}});
+    if (point.seen != nullptr)
+      rows.back()["model_in_run_s"] =
+          point.seen->model.count() / static_cast<double>(point.seen->count);
+  }
   return {{"error", to_json(model_error(errors))},
-          {"by_at_once", errors_by(points, "at_once")},
-          {"by_bytes", errors_by(points, "bytes")},
-          {"points", points}};
+          {"by_at_once", errors_by(rows, "at_once")},
+          {"by_bytes", errors_by(rows, "bytes")},
+          {"points", rows}};
 }
 
 }  // namespace kvsim

@@ -53,7 +53,14 @@ class LiveSession final : public LiveLanes {
   void open(const ConfigNode& node, const Json& lane);
   [[nodiscard]] Lane* find(LiveLane lane) const;
   [[nodiscard]] Seconds do_for_real(Lane& lane, const Class& key, Seen& seen);
-  [[nodiscard]] Json shadow_report(Lane& lane, Tasks& tasks) const;
+  // What is compared: operations of the run, or at sizes between the calibration's.
+  struct Point {
+    BenchOperation operation;
+    const Seen* seen;  // null: not of the run
+    Seconds measured{0};
+  };
+  [[nodiscard]] static std::vector<Point> points_of(const Lane& lane);
+  [[nodiscard]] Json errors_of(const Lane& lane, const std::vector<Point>& points) const;
 
   Options options_;
   Rng rng_;

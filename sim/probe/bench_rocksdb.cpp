@@ -62,18 +62,23 @@ using rocksdb_bench::value_of;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kOffsets = 251;  // pages: values of neighbouring keys differ
 
-// Where the time of what this thread did since reset went, by RocksDB's own watch; medians over
-// all.
+// Where the time of what one caller did since reset went, by RocksDB's own watch; medians over all
+// callers. Each has its own: one that waited for another here would leave its core between
+// operations, and their times would not show that they share it.
 class Stages {
  public:
-  static void reset() {
+  // Asking for a thread's core time takes a system call, at the end of which the system likes to
+  // run another thread: with several callers none is asked, as they would wait there and not in
+  // their operations.
+  explicit Stages(bool alone) : alone_(alone) {}
+  void reset() {
     rocksdb::SetPerfLevel(rocksdb::PerfLevel::kEnableTimeExceptForMutex);
     rocksdb::get_perf_context()->Reset();
     rocksdb::get_iostats_context()->Reset();
-    cpu_began() = cpu_now();
+    if (alone_) cpu_began_ = cpu_now();
   }
   void add() {
-    const double cpu = cpu_now() - cpu_began();
+    if (alone_) times_[kCount].push_back(cpu_now() - cpu_began_);
     const rocksdb::PerfContext& seen = *rocksdb::get_perf_context();
     const std::array<std::uint64_t, kCount> times = {
         seen.write_wal_time,
@@ -82,19 +87,20 @@ class Stages {
         seen.block_read_time,
         seen.block_checksum_time,
         seen.block_decompress_time};
-    const std::lock_guard lock(mutex_);
-    times_[kCount].push_back(cpu);
     for (std::size_t i = 0; i < kCount; ++i)
       times_[i].push_back(static_cast<double>(times[i]) * 1e-9);
   }
-  void tell(Sample& sample) {
+  static void tell(const std::vector<Stages>& callers, Sample& sample) {
     constexpr std::array<const char*, kCount + 1> kNames = {
         "log_s",        "log_write_s",      "memtable_s",
         "block_read_s", "block_checksum_s", "block_decompress_s",
         "cpu_s"};
     for (std::size_t i = 0; i <= kCount; ++i) {
-      if (times_[i].empty()) continue;
-      const double median = summarise(sample.operation, times_[i]).p50.count();
+      std::vector<double> all;
+      for (const Stages& one : callers)
+        all.insert(all.end(), one.times_[i].begin(), one.times_[i].end());
+      if (all.empty()) continue;
+      const double median = summarise(sample.operation, all).p50.count();
       if (median > 0) sample.extra.emplace_back(kNames[i], median);
     }
   }
@@ -106,11 +112,8 @@ class Stages {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
   }
-  static double& cpu_began() {
-    thread_local double began = 0;
-    return began;
-  }
-  std::mutex mutex_;
+  bool alone_;
+  double cpu_began_ = 0;
   std::array<std::vector<double>, kCount + 1> times_;
 };
 
@@ -158,9 +161,9 @@ class RocksdbBench final : public Bench {
   void open(Bytes write_buffer, Bytes block_cache);
   void prepare_gets(const BenchOperation& operation);
   void check_puts(const Run& run);
-  Seconds put(Run& run);
+  Seconds put(Run& run, std::int64_t caller);
   Seconds get(Run& run, std::int64_t caller);
-  Seconds multiget(Run& run);
+  Seconds multiget(Run& run, std::int64_t caller);
   Seconds get_missing(Run& run);
 
   Options options_;
@@ -173,7 +176,7 @@ class RocksdbBench final : public Bench {
 
 struct RocksdbBench::Run {
   const BenchOperation& operation;
-  Stages stages;
+  std::vector<Stages> stages;         // of each caller
   std::atomic<std::int64_t> next{0};  // key
   // Of puts: the database is made anew by who finds no room, alone.
   std::shared_mutex gate;
@@ -261,7 +264,7 @@ void RocksdbBench::prepare_gets(const BenchOperation& operation) {
   }
 }
 
-Seconds RocksdbBench::put(Run& run) {
+Seconds RocksdbBench::put(Run& run, std::int64_t caller) {
   const Bytes bytes = run.operation.bytes;
   std::shared_lock shared(run.gate);
   while (run.room.fetch_sub(bytes.count()) < bytes.count()) {
@@ -278,11 +281,12 @@ Seconds RocksdbBench::put(Run& run) {
   }
   const std::int64_t key = run.next++;
   const std::string_view value = this->value(key, bytes);
-  Stages::reset();
+  Stages& stages = run.stages[static_cast<std::size_t>(caller)];
+  stages.reset();
   const Stopwatch watch;
   database_->put(key, value, true);
   const Seconds time = watch.elapsed();
-  run.stages.add();
+  stages.add();
   return time;
 }
 
@@ -305,7 +309,8 @@ Seconds RocksdbBench::get(Run& run, std::int64_t caller) {
     database_->drop_pages(static_cast<std::size_t>(index));
   const bool fill = run.operation.name == "get/block-cache";
   char& checked = run.checked[static_cast<std::size_t>(caller)];
-  Stages::reset();
+  Stages& stages = run.stages[static_cast<std::size_t>(caller)];
+  stages.reset();
   Seconds time{0};
   const Stopwatch watch;
   {
@@ -319,14 +324,15 @@ Seconds RocksdbBench::get(Run& run, std::int64_t caller) {
     std::string().swap(found);
     time += freeing.elapsed();
   }
-  run.stages.add();
+  stages.add();
   return time;
 }
 
-Seconds RocksdbBench::multiget(Run& run) {
+Seconds RocksdbBench::multiget(Run& run, std::int64_t caller) {
   constexpr std::int64_t kMany = rocksdb_bench::kMultiget;
   const std::int64_t first = run.next++ * kMany % keys_of(run.operation);
-  Stages::reset();
+  Stages& stages = run.stages[static_cast<std::size_t>(caller)];
+  stages.reset();
   const Stopwatch watch;
   {
     std::vector<std::string> found;
@@ -336,7 +342,7 @@ Seconds RocksdbBench::multiget(Run& run) {
                   false);
   }
   const Seconds time = watch.elapsed();
-  run.stages.add();
+  stages.add();
   return time;
 }
 
@@ -353,19 +359,20 @@ Sample RocksdbBench::measure(const BenchOperation& operation, const Patience& pa
   make_values(value_of(operation));
   Run run{.operation = operation};
   run.checked.assign(static_cast<std::size_t>(operation.at_once), 0);
+  run.stages.assign(static_cast<std::size_t>(operation.at_once), Stages(operation.at_once == 1));
   const bool puts = operation.name == "put";
   // Memtables, and what each caller holds: a block and a string, or a batch.
   const Bytes held = operation.bytes * (2 * operation.at_once + 2);
   grow_heap(held + (puts ? round_of(operation) : value_of(operation) * keys_of(operation) * 2));
   if (!puts) prepare_gets(operation);
   Sample sample = kvsim::measure(operation, patience, [&](std::int64_t caller) {
-    if (puts) return put(run);
+    if (puts) return put(run, caller);
     if (operation.name == "get/missing") return get_missing(run);
-    if (operation.name == "multiget/page-cache") return multiget(run);
+    if (operation.name == "multiget/page-cache") return multiget(run, caller);
     return get(run, caller);
   });
   if (puts) check_puts(run);
-  run.stages.tell(sample);
+  Stages::tell(run.stages, sample);
   if (!puts && ratio_ > 0) sample.extra.emplace_back("ratio", std::exchange(ratio_, 0));
   database_.reset();
   return sample;

@@ -1,5 +1,6 @@
 #include "sim/probe/measure.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -13,10 +14,18 @@ namespace kvsim {
 
 namespace {
 
-// What the callers of one measurement share.
+// One time, and when it ended.
+struct Timed {
+  double end;
+  double time;
+};
+
+// What the callers of one measurement share: nothing that they wait for, as they would then give
+// their core up between operations, and their times would not show that they share it.
 class Callers {
  public:
-  Callers(const Caller& once, std::int64_t count) : once_(once), warm_(count) {
+  Callers(const Caller& once, std::int64_t count)
+      : once_(once), warm_(count), times_(static_cast<std::size_t>(count)) {
     for (std::int64_t i = 0; i < count; ++i) threads_.emplace_back([this, i] { work(i); });
   }
   ~Callers() { join(); }
@@ -33,18 +42,33 @@ class Callers {
   [[nodiscard]] bool warm() const { return warm_ <= 0; }
   // From now on times count.
   void begin() { counting_ = true; }
+  // In the order in which they ended.
   [[nodiscard]] std::vector<double> times() {
-    const std::lock_guard lock(mutex_);
-    return times_;
+    std::vector<Timed> all;
+    for (OfCaller& one : times_) {
+      const std::lock_guard lock(one.mutex);
+      all.insert(all.end(), one.times.begin(), one.times.end());
+    }
+    std::sort(all.begin(), all.end(), [](const Timed& a, const Timed& b) { return a.end < b.end; });
+    std::vector<double> out;
+    out.reserve(all.size());
+    for (const Timed& one : all) out.push_back(one.time);
+    return out;
   }
 
  private:
+  struct OfCaller {
+    std::mutex mutex;
+    std::vector<Timed> times;
+  };
+
   void join() {
     stopped_ = true;
     for (std::thread& thread : threads_)
       if (thread.joinable()) thread.join();
   }
   void work(std::int64_t caller) {
+    OfCaller& own = times_[static_cast<std::size_t>(caller)];
     try {
       once_(caller);
       --warm_;
@@ -52,23 +76,24 @@ class Callers {
         const bool counts = counting_;
         const Seconds time = once_(caller);
         if (!counts) continue;
-        const std::lock_guard lock(mutex_);
-        times_.push_back(time.count());
+        const std::lock_guard lock(own.mutex);
+        own.times.push_back({watch_.elapsed().count(), time.count()});
       }
     } catch (...) {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(failing_);
       if (!failure_) failure_ = std::current_exception();
       stopped_ = true;
     }
   }
 
   const Caller& once_;
+  const Stopwatch watch_;
   std::atomic<std::int64_t> warm_;
   std::atomic<bool> counting_{false};
   std::atomic<bool> stopped_{false};
-  std::mutex mutex_;
-  std::vector<double> times_;
+  std::mutex failing_;
   std::exception_ptr failure_;
+  std::vector<OfCaller> times_;
   std::vector<std::thread> threads_;
 };
 
@@ -85,10 +110,14 @@ Sample measure(const BenchOperation& operation, const Patience& patience, const 
   callers.begin();
   const Stopwatch measuring;
   bool stable = false;
+  // Looking takes time too: the more there is, the rarer.
+  Seconds next = patience.least;
+  constexpr double kRarer = 1.2;
   while (!callers.stopped() && !stable) {
     std::this_thread::sleep_for(kLook);
     const Seconds passed = measuring.elapsed();
-    if (passed < patience.least) continue;
+    if (passed < next) continue;
+    next = std::min(passed * kRarer, std::max(patience.most, passed));
     const std::vector<double> times = callers.times();
     const bool enough = static_cast<std::int64_t>(times.size()) >= patience.operations;
     stable = enough && summarise(operation, times).noise <= patience.noise;

@@ -138,6 +138,7 @@ Task RocksdbEngine::read_file(Read& read, const LsmTree::Found& found) {
   const bool blob = found.place == LsmTree::Found::Place::kBlob;
   const std::uint64_t id = cache_id(found.table, read.key);
   read.from = "get/block-cache";
+  if (options_.block > Seconds(0)) co_await work(options_.block);
   if (row_cache_.touch(id)) {
     co_await copy(read.value, 1);
     co_return;
@@ -155,7 +156,7 @@ Task RocksdbEngine::read_file(Read& read, const LsmTree::Found& found) {
   co_await touch(stored);
   co_await copy(stored, options_.copies_of_read(read.value));
   Seconds cpu = stored / (blob ? options_.crc32c_or_default() : options_.checksum);
-  co_await work(cpu);
+  co_await work(options_.file_read + cpu);
   if (share < 1) co_await code("decode/", read.value, options_.decompress);
   if (share < 1) co_await touch(read.value);
   cache(found, read.key);

@@ -41,6 +41,9 @@ struct RocksdbOptions {
   Bandwidth checksum{10e9};
   std::optional<Bandwidth> crc32c;
   double log_copies = 1;
+  Seconds put{0};
+  Seconds block{0};
+  Seconds file_read{0};
   double page_cache_copies = 1;
   Bytes small_value{0};
   double small_copies = 1;
@@ -107,6 +110,12 @@ struct RocksdbOptions {
     f.optional("log_copies", log_copies, Range{0, 100},
                "Copies of a byte that is appended to the log: with what the file's new pages cost, "
                "in copies' worth of time. Default: assumed.");
+    f.optional("put_s", put, Range{0, 1},
+               "CPU of a put beside what its bytes cost. Default: assumed.");
+    f.optional("block_s", block, Range{0, 1},
+               "CPU of finding a block of a table, cached or not. Default: assumed.");
+    f.optional("file_read_s", file_read, Range{0, 1},
+               "CPU of a read of a file beside what its bytes cost. Default: assumed.");
     f.optional("page_cache_copies", page_cache_copies, Range{0, 100},
                "Copies of a byte that is read from the page cache, in copies' worth of time. "
                "Default: assumed.");

@@ -60,6 +60,7 @@ Task RocksdbEngine::wait_for_room(Write& write) {
 }
 
 Task RocksdbEngine::append_log(Write& write) {
+  if (options_.put > Seconds(0)) co_await work(options_.put);
   if (!options_.lsm.wal) co_return;
   co_await log_pages_.room(write.disk);
   co_await copy(write.value, options_.log_copies);

@@ -8,15 +8,9 @@ namespace {
 
 // Verb, key and framing; the bytes of a value come on top.
 constexpr Bytes kHeader{128};
-// What a socket takes before its reader must have read (Linux: tcp_wmem, 4 MiB), and in how many
-// pieces a value is followed at most.
-constexpr Bytes kSendPiece{4 << 20};
-constexpr std::int64_t kReceivePieces = 8;
-constexpr std::int64_t kMostPieces = 16;
-
-std::int64_t pieces_of(Bytes value, Bytes piece) {
-  return std::clamp(groups_of(value.count(), piece.count()), std::int64_t{1}, kMostPieces);
-}
+// In how many pieces the one end follows what the other has done of a value: both work on it at the
+// same time, segment by segment. More change the times by less than a twentieth.
+constexpr std::int64_t kPieces = 8;
 
 Task beside(Task work, Signal& done) {
   co_await std::move(work);
@@ -184,7 +178,7 @@ Task StoreClient::stream(Command& command, const StoreRoute::Shard& shard) {
   co_await one_way(shard.wire->send(kHeader), command.times[Stage::kNetwork]);
   Seconds beside_server{0};
   Signal done(tasks_);
-  ValueStream value(tasks_, puts ? pieces_of(command.bytes, kSendPiece) : kReceivePieces);
+  ValueStream value(tasks_, kPieces);
   value.bytes = puts ? command.bytes : Bytes(0);
   tasks_.start(puts ? send_streamed(value, beside_server, done)
                     : receive_streamed(value, beside_server, done));

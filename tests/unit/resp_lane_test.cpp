@@ -45,10 +45,11 @@ TEST(RespLane, ACommandAloneTakesBothEndsAndTheRoundTrip) {
   EXPECT_NEAR(model_of({"exists", Bytes(1024), 1}, truth()), 15e-6 + 10e-6 + 25e-6, 1e-9);
 }
 
-TEST(RespLane, AValueThatFitsASocketIsSentAndThenTakenIn) {
+TEST(RespLane, AValueIsTakenInWhileItIsSent) {
   const double bytes = 1 << 20;
+  // The server's command passes beside the sending.
   EXPECT_NEAR(model_of({"set", Bytes(1 << 20), 1}, truth()),
-              50e-6 + bytes / 2.5e9 + 2.5 * bytes / 10e9, 1e-9);
+              40e-6 + bytes / 2.5e9 + 2.5 * bytes / 10e9 / 8, 1e-9);
 }
 
 TEST(RespLane, AValueIsReceivedWhileItIsSent) {
