@@ -129,75 +129,88 @@ double buffered_share(const Sample& sample, const LaneModel& twin, Figures figur
   return std::exp((low + high) / 2);
 }
 
+// Operations too small for their bytes to matter.
+bool tiny(const Sample& sample) { return sample.operation.bytes <= kTiny; }
+
+// What an operation takes whatever its size, each beside those before it.
+void fit_calls(Fit& fit, const Figures& figures) {
+  fit.set("lookup_s", "get/missing", [](const Sample& sample) { return sample.p50.count(); });
+  fit.set("put_s", "put",
+          [](const Sample& sample) { return tiny(sample) ? sample.p50.count() : kNothing; });
+  const auto beside = [](double less) {
+    return [less](const Sample& sample) {
+      return tiny(sample) ? std::max(0.0, sample.p50.count() - less) : kNothing;
+    };
+  };
+  const double lookup = rocksdb_options(figures).lookup.count();
+  fit.set("block_s", "get/block-cache", beside(lookup));
+  const double block = rocksdb_options(figures).block.count();
+  fit.set("file_read_s", "get/page-cache", beside(lookup + block));
+}
+
+void fit_log(Fit& fit, const Figures& figures) {
+  const double put = rocksdb_options(figures).put.count();
+  const auto crc = [](const Sample& sample) {
+    return Fit::busy_stage(sample, Fit::stage(sample, "log_s") - Fit::stage(sample, "log_write_s"));
+  };
+  fit.set("crc32c_bytes_per_s", "put", [&](const Sample& sample) {
+    return tiny(sample) ? kNothing : Fit::rate(sample, crc(sample));
+  });
+  // Beside the copies into the batch and into the memtable.
+  fit.set("log_copies", "put", [&](const Sample& sample) {
+    if (crc(sample) <= 0 || tiny(sample)) return kNothing;
+    return std::max(0.0, fit.copies(sample, Fit::busy(sample) - crc(sample) - put) - 2);
+  });
+}
+
+// Checksums and copies of what is read from tables.
+void fit_tables(Fit& fit, const RocksdbBenchOptions& options, Figures& figures) {
+  const RocksdbOptions known = rocksdb_options(figures);
+  const double hit = (known.lookup + known.block).count();
+  const auto checksum = [](const Sample& sample) { return Fit::stage(sample, "block_checksum_s"); };
+  fit.set("checksum_bytes_per_s", "get/page-cache", [&](const Sample& sample) {
+    if (tiny(sample)) return kNothing;
+    return Fit::rate(sample, checksum(sample) * std::max(1.0, Fit::stage(sample, "ratio")));
+  });
+  fit.set(kSmallStringCopies, "get/block-cache", [&](const Sample& sample) {
+    if (sample.operation.bytes > kSmall || tiny(sample)) return kNothing;
+    return std::max(0.0, fit.copies(sample, Fit::busy(sample) - hit));
+  });
+  if (options.compression != "none" || options.direct_reads) return;
+  const double string = figures.value(Json::json_pointer(kSmallStringCopies), 1.0);
+  // Beside the copy into the caller's string.
+  const auto copies = [&](bool small) {
+    return [&, small](const Sample& sample) {
+      if ((sample.operation.bytes <= kSmall) != small || checksum(sample) <= 0 || tiny(sample))
+        return kNothing;
+      const double seconds = Fit::busy(sample) - checksum(sample) - hit - known.file_read.count();
+      return std::max(0.0, fit.copies(sample, seconds) - (small ? string : 1));
+    };
+  };
+  fit.set("page_cache_copies", "get/page-cache", copies(false));
+  fit.set("small_copies", "get/page-cache", copies(true));
+  figures["stores"]["kvrocks"]["small_value_bytes"] = kSmall.count();
+}
+
+void fit_compression(Fit& fit) {
+  fit.set("lsm/compression_ratio", "get/page-cache",
+          [](const Sample& sample) { return std::max(1.0, Fit::stage(sample, "ratio")); });
+  fit.set("decompress_bytes_per_s", "get/page-cache", [](const Sample& sample) {
+    return Fit::rate(sample, Fit::stage(sample, "block_decompress_s"));
+  });
+}
+
 }  // namespace
 
 std::vector<FittedFigure> fit_rocksdb(const std::vector<Sample>& samples,
                                       const RocksdbBenchOptions& options, const LaneModel& twin,
                                       Figures& figures) {
   Fit fit(samples, figures);
-  const auto stage = &Fit::stage;
-  fit.set("lookup_s", "get/missing", [](const Sample& sample) { return sample.p50.count(); });
-  const double lookup = rocksdb_options(figures).lookup.count();
-  // Operations too small for their bytes to matter.
-  const auto tiny = [](const Sample& sample) { return sample.operation.bytes <= kTiny; };
-  fit.set("put_s", "put",
-          [&](const Sample& sample) { return tiny(sample) ? sample.p50.count() : kNothing; });
-  fit.set("block_s", "get/block-cache", [&](const Sample& sample) {
-    return tiny(sample) ? std::max(0.0, sample.p50.count() - lookup) : kNothing;
-  });
-  const double block = rocksdb_options(figures).block.count();
-  fit.set("file_read_s", "get/page-cache", [&](const Sample& sample) {
-    return tiny(sample) ? std::max(0.0, sample.p50.count() - lookup - block) : kNothing;
-  });
-  const double put = rocksdb_options(figures).put.count();
-  const double file_read = block + rocksdb_options(figures).file_read.count();
-  const auto crc = [&](const Sample& sample) {
-    return Fit::busy_stage(sample, stage(sample, "log_s") - stage(sample, "log_write_s"));
-  };
-  if (options.wal) {
-    fit.set("crc32c_bytes_per_s", "put", [&](const Sample& sample) {
-      return tiny(sample) ? kNothing : Fit::rate(sample, crc(sample));
-    });
-    // Beside the copies into the batch and into the memtable.
-    fit.set("log_copies", "put", [&](const Sample& sample) {
-      if (crc(sample) <= 0 || tiny(sample)) return kNothing;
-      return std::max(0.0, fit.copies(sample, Fit::busy(sample) - crc(sample) - put) - 2);
-    });
-  }
-  const auto checksum = [&](const Sample& sample) { return stage(sample, "block_checksum_s"); };
-  if (!options.enable_blob_files) {
-    fit.set("checksum_bytes_per_s", "get/page-cache", [&](const Sample& sample) {
-      if (tiny(sample)) return kNothing;
-      return Fit::rate(sample, checksum(sample) * std::max(1.0, stage(sample, "ratio")));
-    });
-    fit.set(kSmallStringCopies, "get/block-cache", [&](const Sample& sample) {
-      if (sample.operation.bytes > kSmall || tiny(sample)) return kNothing;
-      return std::max(0.0, fit.copies(sample, Fit::busy(sample) - lookup - block));
-    });
-    const double string = figures.value(Json::json_pointer(kSmallStringCopies), 1.0);
-    // Beside the copy into the caller's string.
-    const auto copies = [&](const Sample& sample, bool small) {
-      if ((sample.operation.bytes <= kSmall) != small || checksum(sample) <= 0 || tiny(sample))
-        return kNothing;
-      const double seconds = Fit::busy(sample) - checksum(sample) - lookup - file_read;
-      return std::max(0.0, fit.copies(sample, seconds) - (small ? string : 1));
-    };
-    if (options.compression == "none" && !options.direct_reads) {
-      fit.set("page_cache_copies", "get/page-cache",
-              [&](const Sample& sample) { return copies(sample, false); });
-      fit.set("small_copies", "get/page-cache",
-              [&](const Sample& sample) { return copies(sample, true); });
-      if (!samples_of(samples, "get/page-cache").empty())
-        figures["stores"]["kvrocks"]["small_value_bytes"] = kSmall.count();
-    }
-  }
-  if (options.compression != "none") {
-    fit.set("lsm/compression_ratio", "get/page-cache",
-            [&](const Sample& sample) { return std::max(1.0, stage(sample, "ratio")); });
-    fit.set("decompress_bytes_per_s", "get/page-cache", [&](const Sample& sample) {
-      return Fit::rate(sample, stage(sample, "block_decompress_s"));
-    });
-  }
+  fit_calls(fit, figures);
+  if (options.wal) fit_log(fit, figures);
+  const bool reads = !samples_of(samples, "get/page-cache").empty();
+  if (reads && !options.enable_blob_files) fit_tables(fit, options, figures);
+  if (options.compression != "none") fit_compression(fit);
   if (!options.direct_reads)
     fit.set("buffered_read_share", "get/disk",
             [&](const Sample& sample) { return buffered_share(sample, twin, figures); });

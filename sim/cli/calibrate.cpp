@@ -160,6 +160,13 @@ void measure_gpu(const CalibrateArguments& arguments, const std::string& command
   }
 }
 
+// As it can be repeated: without paths and addresses.
+std::string command_line(const CalibrateArguments& arguments, const CalibrationPlan& plan) {
+  const std::string only = fmt::format("{}", fmt::join(arguments.only, ","));
+  return fmt::format("kvsim calibrate {}{}{}", plan.full ? "--full" : "--quick",
+                     only.empty() ? "" : " --only ", only);
+}
+
 std::string today() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -182,9 +189,7 @@ void calibrate_command(const CalibrateArguments& arguments) {
   Calibration calibration;
   calibration.identity = machine_identity();
   if (!plan.lanes.empty()) measure_lanes(arguments, plan, calibration);
-  const std::string command =
-      fmt::format("kvsim calibrate {}{}", plan.full ? "--full" : "--quick",
-                  arguments.only.empty() ? "" : fmt::format(" --only {}", fmt::join(arguments.only, ",")));
+  const std::string command = command_line(arguments, plan);
   calibration.identity["command"] = command;
   calibration.identity["date"] = today();
   measure_gpu(arguments, command, calibration);
