@@ -7,6 +7,7 @@
 #include "sim/base/errors.hpp"
 #include "sim/base/registry.hpp"
 #include "sim/probe/bench.hpp"
+#include "sim/probe/machine.hpp"
 
 namespace kvsim {
 
@@ -81,6 +82,7 @@ void measure_lane(const CalibrationPlan& plan, const OpenLane& open, LaneResult&
 Calibration calibrate(const CalibrationPlan& plan, const CalibrationProgress& progress) {
   Calibration out;
   out.identity = machine_identity();
+  out.figures["cpu"]["cores"] = usable_cores();  // known without measuring
   const std::vector<OpenLane> lanes = open_lanes(plan);
   std::int64_t total = 0;
   for (const OpenLane& open : lanes) {

@@ -161,7 +161,10 @@ class Writer {
     put({path, found.value, found.low, found.high});
   }
   void rate(const std::string& path, const FittedFigure& found) {
-    put({path, 1 / found.value, 1 / found.high, 1 / found.low});
+    // Above what any option allows, the cost did not show: what remains is free.
+    constexpr double kMost = 1e12;
+    put({path, std::min(kMost, 1 / found.value), std::min(kMost, 1 / found.high),
+         std::min(kMost, 1 / found.low)});
   }
   // In copies at this rate, beyond those counted.
   void copies(const std::string& path, const FittedFigure& found, Bandwidth copy, double counted) {
