@@ -13,13 +13,6 @@ namespace {
 
 constexpr const char* kSchema = "kvsim.calibration/1";
 
-double quantile(const std::vector<double>& ascending, double share) {
-  const double rank = share * static_cast<double>(ascending.size() - 1);
-  const auto below = static_cast<std::size_t>(rank);
-  const std::size_t above = std::min(below + 1, ascending.size() - 1);
-  return std::lerp(ascending[below], ascending[above], rank - std::floor(rank));
-}
-
 Json to_json(const LaneResult& lane) {
   const ModelError error = model_error(lane);
   Json figures = Json::array();

@@ -156,9 +156,9 @@ std::optional<Point> point_of(const Sample& sample) {
                sample.p50.count()};
 }
 
-double quantile(std::vector<double> values, double share) {
+double quantile_of(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+  return quantile(values, share);
 }
 
 // What resampled measurements give for each constant.
@@ -178,7 +178,7 @@ std::array<std::vector<double>, kConstants> resampled(const std::vector<Point>& 
 }
 
 FittedFigure median_figure(const std::string& path, const std::vector<double>& values) {
-  return {path, quantile(values, 0.5), quantile(values, 0.025), quantile(values, 0.975)};
+  return {path, quantile_of(values, 0.5), quantile_of(values, 0.025), quantile_of(values, 0.975)};
 }
 
 // p99 over p50 of a lognormal with the sample's p90: a core that is away for a while makes p99 of
@@ -280,8 +280,8 @@ DiskFit fit_disk(const std::vector<Sample>& samples, double request_bytes) {
   for (std::size_t i = 0; i < kConstants; ++i) {
     const bool of_writes = i >= kWriteRate && i <= kWriteLatency;
     if (i != kSerial && !(of_writes ? out.has_writes : out.has_reads)) continue;
-    out.figures.push_back({kNames[i], value_of(law, i), quantile(scattered[i], 0.025),
-                           quantile(scattered[i], 0.975)});
+    out.figures.push_back({kNames[i], value_of(law, i), quantile_of(scattered[i], 0.025),
+                           quantile_of(scattered[i], 0.975)});
   }
   add_spreads(samples, out);
   if (out.has_reads && out.has_writes) add_mixing(samples, law, out);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sim/calibrate/calibration.hpp"
+#include "sim/probe/machine.hpp"
 
 namespace kvsim {
 
@@ -33,8 +34,8 @@ Json machine_identity() {
   uname(&system);
   const auto pages = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES));
   return {
-      {"processor", value_in("/proc/cpuinfo", "model name", ':')},
-      {"cores", sysconf(_SC_NPROCESSORS_ONLN)},
+      {"processor", processor_name()},
+      {"cores", usable_cores()},
       {"memory_bytes", pages * sysconf(_SC_PAGESIZE)},
       {"kernel", fmt::format("{} {} {}", system.sysname, system.release, system.machine)},
       {"system", value_in("/etc/os-release", "PRETTY_NAME", '=')},

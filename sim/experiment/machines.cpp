@@ -107,6 +107,7 @@ Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const Nod
   if (is_free("memory")) {
     cpu.copy = cpu.copy * kFreeSpeed;
     cpu.memory = cpu.memory * kFreeSpeed;
+    cpu.fresh = Bandwidth(0);  // costs nothing
   }
   machine->host = std::make_unique<Host>(tasks_, name, cpu, config.dram);
   machine->host->live().lanes = plan_.live;

@@ -16,14 +16,6 @@ constexpr std::size_t kBatches = 8;
 // Student's t for 95 % and kBatches - 1 degrees of freedom.
 constexpr double kStudent = 2.365;
 
-double quantile(const std::vector<double>& ascending, double share) {
-  const double rank = share * static_cast<double>(ascending.size() - 1);
-  const auto below = static_cast<std::size_t>(rank);
-  const std::size_t above = std::min(below + 1, ascending.size() - 1);
-  const double weight = rank - static_cast<double>(below);
-  return ascending[below] * (1 - weight) + ascending[above] * weight;
-}
-
 double noise_of(const std::vector<double>& times, double mean) {
   const std::size_t batches = std::min(kBatches, times.size());
   if (batches < 2 || mean <= 0) return 1;
@@ -41,6 +33,14 @@ double noise_of(const std::vector<double>& times, double mean) {
 }
 
 }  // namespace
+
+double quantile(const std::vector<double>& ascending, double share) {
+  const double rank = share * static_cast<double>(ascending.size() - 1);
+  const auto below = static_cast<std::size_t>(rank);
+  const std::size_t above = std::min(below + 1, ascending.size() - 1);
+  const double weight = rank - static_cast<double>(below);
+  return ascending[below] * (1 - weight) + ascending[above] * weight;
+}
 
 Sample summarise(const BenchOperation& operation, const std::vector<double>& times) {
   KV_CHECK(!times.empty());

@@ -41,6 +41,9 @@ struct Sample {
   [[nodiscard]] std::optional<double> seen(const std::string& name) const;
 };
 
+// By linear interpolation; `ascending` is not empty, `share` in [0, 1].
+[[nodiscard]] double quantile(const std::vector<double>& ascending, double share);
+
 // Quantiles, mean and noise of what was measured. times is not empty; noise from `batches` means of
 // consecutive times.
 Sample summarise(const BenchOperation& operation, const std::vector<double>& times);
