@@ -201,7 +201,9 @@ void Simulation::State::build() {
       return make_engine(world, pool_node, pool, static_cast<std::size_t>(i), links.get(),
                          machines.get(), *frontend);
     }));
-    context.kv_blocks.push_back(frontend->engines().back()->pool().total());
+    ReplicaFacts facts;
+    facts.kv_blocks = frontend->engines().back()->pool().total();
+    context.replicas.push_back(std::move(facts));
   }
   if (machines) named_by(node.file() + ": /nodes", [&] { machines->check_dram(); });
   for (const std::string& name : unreached_stores())

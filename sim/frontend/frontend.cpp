@@ -93,12 +93,12 @@ std::int32_t Frontend::route(Sequence& sequence, Seconds now) {
   Ask ask;
   ask.input_tokens = sequence.prompt_tokens;
   ask.session = sequence.request.session;
-  if (router_->needs_hashes()) {
+  if (router_->hashes().block_tokens != 0) {
     const std::int64_t block = engines_.front()->block_tokens();
     extend_block_hashes(sequence.request, block, sequence.prompt_tokens, sequence.hashes);
     ask.prompt_hashes = sequence.hashes;
   }
-  const Decision decision = router_->route(ask, {views_});
+  const Decision decision = router_->route(ask, {.now = now, .replicas = views_});
   KV_CHECK(decision.replica >= 0 && decision.replica < static_cast<int>(engines_.size()));
   return decision.replica;
 }

@@ -49,7 +49,10 @@ class PrefixAware final : public Router {
   bool needs_gauges() const override {
     return options_.queue_weight > 0 || options_.kv_usage_weight > 0;
   }
-  bool needs_hashes() const override { return options_.prefix_weight > 0; }
+  HashNeed hashes() const override {
+    if (options_.prefix_weight <= 0) return {};
+    return {.block_tokens = HashNeed::kEngineBlocks, .most_blocks = options_.most_blocks};
+  }
 
   Decision route(const Ask& ask, const ClusterView& view) override {
     const auto considered = std::min<std::size_t>(ask.prompt_hashes.size(),
@@ -91,11 +94,15 @@ class PrefixAware final : public Router {
  private:
   static PrefixIndex::Options index_options(const Options& options, const Context& context) {
     PrefixIndex::Options out;
-    out.replicas = static_cast<std::int32_t>(context.kv_blocks.size());
+    out.replicas = static_cast<std::int32_t>(context.replicas.size());
     out.capacity = static_cast<std::int32_t>(
         options.blocks_per_replica > 0
             ? options.blocks_per_replica
-            : *std::max_element(context.kv_blocks.begin(), context.kv_blocks.end()));
+            : std::max_element(context.replicas.begin(), context.replicas.end(),
+                               [](const ReplicaFacts& a, const ReplicaFacts& b) {
+                                 return a.kv_blocks < b.kv_blocks;
+                               })
+                  ->kv_blocks);
     return out;
   }
 

@@ -34,6 +34,13 @@ struct KvSequence {
   std::int64_t prompt_tokens = 0;
   std::int64_t stored_blocks = 0;  // leading blocks that a connector has looked at for storing
   bool preempted = false;          // has been, and starts over
+  // P/D disaggregation (spec/dynamo.md section 4). Of a prompt computed for a decode replica: its
+  // blocks are kept after its end, until they have been read.
+  bool kept_for_remote = false;
+  // Of the decode replica's part: number of the sequence on `prefill_replica` whose blocks hold the
+  // prompt's KV; -1 = computed here.
+  std::int64_t remote_number = -1;
+  std::int32_t prefill_replica = -1;
   // For the record: time that the connector spent on this request, since the engine looked last.
   Seconds lookup_time{0};
   StageTimes fetched;
@@ -128,6 +135,15 @@ class Connector {
   [[nodiscard]] virtual bool holds(KvSequence& sequence, std::function<void()> release_later) = 0;
 
   [[nodiscard]] virtual std::vector<TierUse> tiers() const = 0;
+  // Who hears what becomes loadable in tiers()[tier] and what stops to be; null = nobody. Not every
+  // tier tells. Not owned.
+  virtual void set_listener(std::size_t /*tier*/, BlockListener* /*listener*/) {}
+  // Blocks that one entry of that tier covers: it is named by the chain hash of the last of them.
+  // 0 = the tier tells nothing.
+  [[nodiscard]] virtual std::int64_t told_blocks(std::size_t /*tier*/) const { return 0; }
+  // The engine's process has died: what lived in it is gone (without a word to listeners), what
+  // lies in other processes or on disks stays. Moves under way end without effect.
+  virtual void crashed() {}
   // DRAM that it takes on its host, over all ranks.
   [[nodiscard]] virtual Bytes dram() const = 0;
   [[nodiscard]] virtual std::vector<ResourceUse> resources() const { return {}; }

@@ -16,7 +16,7 @@ class RouterContract : public testing::TestWithParam<std::string> {
     const Json kind = GetParam();
     Router::Context context;
     context.seed = 7;
-    context.kv_blocks.assign(replicas, 1000);
+    context.replicas.assign(replicas, {.kv_blocks = 1000});
     const auto router = Registry<Router>::instance().make(ConfigNode(kind, "contract"), context);
     Rng rng = stream(1, "contract/router");
     std::vector<ReplicaView> views(replicas);
@@ -35,8 +35,8 @@ class RouterContract : public testing::TestWithParam<std::string> {
       Ask ask;
       ask.input_tokens = 320;
       ask.session = static_cast<std::int64_t>(rng.below(20)) - 1;
-      if (router->needs_hashes()) ask.prompt_hashes = hashes;
-      out.push_back(router->route(ask, {views}).replica);
+      if (router->hashes().block_tokens != 0) ask.prompt_hashes = hashes;
+      out.push_back(router->route(ask, {.replicas = views}).replica);
     }
     return out;
   }

@@ -1,0 +1,92 @@
+// KV events of one engine on their way to routers: stored and removed blocks by tier.
+//
+//   cache changes -> collected until the step ends -> published -> network -> applied by an index
+//
+// A log is appended to and read in order of time; readers keep their own position, and what all
+// have read is dropped. Sources: spec/dynamo.md section 2, spec/llm_d.md section 6.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "sim/base/fields.hpp"
+#include "sim/base/rng.hpp"
+#include "sim/kv/block_listener.hpp"
+
+namespace kvsim {
+
+struct KvEventOptions {
+  Seconds publish{0.5e-3};
+  Seconds network{0.5e-3};
+  Seconds apply{1e-3};
+  double loss = 0;
+  std::int64_t replay_batches = 10'000;
+  Seconds replay{10e-3};
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("publish_s", publish, Range{0, 60},
+               "From the end of the step to the wire: serialising. Default: assumed.");
+    f.optional("network_s", network, Range{0, 60}, "To the router. Default: assumed.");
+    f.optional("apply_s", apply, Range{0, 60},
+               "From arrival until lookups see it: queue and update. Default: assumed.");
+    f.optional("loss", loss, Range{0, 1}, "Share of batches that do not arrive.");
+    f.optional(
+        "replay_batches", replay_batches, Range{0, 1e9},
+        "Batches that a publisher keeps: a gap is filled from them when the next batch shows "
+        "it; 0 = never.");
+    f.optional("replay_s", replay, Range{0, 60}, "Asking for and getting a replay.");
+  }
+};
+
+struct KvEvent {
+  enum class Kind : std::uint8_t { kStored, kRemoved, kCleared };
+  Seconds at;  // visible in an index from then on
+  BlockHash hash;
+  std::uint8_t tier;
+  Kind kind;
+};
+
+class KvEventLog {
+ public:
+  KvEventLog(const KvEventOptions& options, std::uint64_t seed, std::int32_t replica);
+  ~KvEventLog();
+
+  // Whom a tier's cache tells (BlockPool::set_listener, Connector::set_listener). Owned here.
+  [[nodiscard]] BlockListener* tier(std::size_t tier);
+  // All content of the replica is gone; published like anything else.
+  void cleared();
+  // The engine's step has ended: what has been collected is published. Nondecreasing times.
+  void step_ended(Seconds now) {
+    if (!collected_.empty()) publish(now);
+  }
+  // Of tiers that change between steps too.
+  [[nodiscard]] bool collecting() const { return !collected_.empty(); }
+
+  // Reading, by one reader: the front, if it is visible by now; pop() when it has been applied.
+  [[nodiscard]] const KvEvent* front(Seconds now) const {
+    return events_.empty() || events_.front().at > now ? nullptr : &events_.front();
+  }
+  void pop() { events_.pop_front(); }
+
+  [[nodiscard]] std::int64_t batches() const { return batches_; }
+  [[nodiscard]] std::int64_t lost_batches() const { return lost_batches_; }  // for good
+
+ private:
+  class Tier;
+  void publish(Seconds now);
+
+  KvEventOptions options_;
+  Rng rng_;
+  std::vector<std::unique_ptr<Tier>> tiers_;
+  std::vector<KvEvent> collected_;
+  std::deque<KvEvent> events_;
+  std::vector<std::vector<KvEvent>> missing_;  // batches lost, until a later one shows the gap
+  Seconds last_{0};
+  std::int64_t batches_ = 0;
+  std::int64_t lost_batches_ = 0;
+};
+
+}  // namespace kvsim
