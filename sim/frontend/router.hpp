@@ -67,6 +67,10 @@ struct Decision {
   static constexpr std::int32_t kRefuse = -1;
   std::int32_t replica = 0;     // or kRefuse: the client gets an error
   std::int64_t hit_tokens = 0;  // that the router believes cached there: for deciders
+  // Optional wish (Mooncake's Conductor): the replica first gets the KV of `copy_tokens` tokens,
+  // those after `hit_tokens`, from replica `copy_from`; -1 = none. May be left undone.
+  std::int32_t copy_from = -1;
+  std::int64_t copy_tokens = 0;
 };
 
 // Which hashes of a prompt a router looks at.
