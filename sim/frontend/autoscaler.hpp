@@ -23,9 +23,11 @@ struct PoolMetrics {
   std::int64_t least = 1;  // configured bounds
   std::int64_t most = 1;
   std::int64_t max_batched_tokens = 0;
+  std::int64_t max_num_seqs = 0;  // 0 = not stated
   std::int64_t max_model_len = 0;
   std::int64_t kv_tokens = 0;  // that one replica's HBM holds
-  // Requests of the interval.
+  // Requests of the interval, as the frontend counts them: the prefill and the decode pool of one
+  // LLM are told the same (a decode pool's mean_ttft is the client's).
   Seconds interval{0};
   std::int64_t arrived = 0;
   double mean_input_tokens = 0;   // of those that arrived
@@ -50,7 +52,8 @@ class Autoscaler {
   static constexpr const char* kPlugin = "autoscaler";
   struct Context {
     std::uint64_t seed = 1;
-    // What profiling of the deployment has shown, by pool (index as in decide()).
+    // What profiling of the deployment has shown, by pool (index as in decide()). Those that are
+    // missing or empty: not profiled.
     struct Profile {
       // A prompt of so many tokens alone.
       std::function<Seconds(std::int64_t tokens)> prefill;
