@@ -101,6 +101,23 @@ void PrefixIndex::insert(std::int32_t replica, std::span<const BlockHash> hashes
   }
 }
 
+void PrefixIndex::trim(std::int32_t replica, std::int32_t most) {
+  Replica& mine = replicas_.at(static_cast<std::size_t>(replica));
+  while (size(replica) > most) {
+    const std::int32_t hole = forget_oldest(replica);
+    const auto last = static_cast<std::int32_t>(mine.nodes.size()) - 1;
+    if (hole != last) {  // the last node moves there: nodes have no holes
+      mine.nodes[hole] = mine.nodes[last];
+      link(mine, mine.nodes[hole].older, hole);
+      link(mine, hole, mine.nodes[hole].younger);
+      ReplicaSet* set = holders_.find(mine.nodes[hole].hash);
+      set->remove(replica);
+      set->add(replica, hole, options_.replicas);
+    }
+    mine.nodes.pop_back();
+  }
+}
+
 void PrefixIndex::remove_replica(std::int32_t replica) {
   Replica& mine = replicas_.at(static_cast<std::size_t>(replica));
   while (mine.nodes[0].younger != 0) (void)forget_oldest(replica);

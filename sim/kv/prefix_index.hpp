@@ -31,6 +31,8 @@ class PrefixIndex {
   void match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& blocks);
   // A request with these hashes was sent to `replica`. O(hashes).
   void insert(std::int32_t replica, std::span<const BlockHash> hashes);
+  // The replica keeps its `most` latest hashes. O(those it loses).
+  void trim(std::int32_t replica, std::int32_t most);
   // The replica is gone or empty. O(its hashes).
   void remove_replica(std::int32_t replica);
 
