@@ -30,21 +30,21 @@ Engine::~Engine() = default;
 void Engine::set_connector(std::unique_ptr<Connector> connector) {
   connector_ = std::move(connector);
   const Scheduler::Context context{options_.limits, *pool_, connector_.get(), step_time_->window()};
-  const Json kind = options_.scheduler;
-  scheduler_ = Registry<Scheduler>::instance().make(ConfigNode(kind, "engine"), context);
+  const ConfigNode node(options_.scheduler, "engine");
+  scheduler_ = Registry<Scheduler>::instance().make(node, context);
 }
 
 bool Engine::fits(const Request& request) const {
   const std::int64_t length = request.input.count() + request.output.count();
   if (options_.limits.max_model_len > 0 && length > options_.limits.max_model_len) return false;
-  // After a preemption the answer so far is computed again, in one step with the prompt.
-  if (!options_.limits.chunked_prefill && length > options_.limits.max_batched_tokens) return false;
+  if (!scheduler_->can_compute(request)) return false;
   return groups_of(length, options_.limits.block_tokens) <= pool_->total() - 1;  // placeholder
 }
 
 void Engine::submit(Sequence& sequence) {
   sequence.received = world_.now();
   sequence.number = ++submitted_;
+  sequence.finished = false;
   sequence.prompt_tokens = sequence.request.input.count();
   if (options_.limits.prefix_caching || connector_ != nullptr)
     extend_block_hashes(sequence.request, options_.limits.block_tokens,
@@ -239,12 +239,29 @@ void Engine::count_step(Seconds begin, Seconds computed, Seconds end, const Step
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
   const std::int64_t answering = shape.decode_sequences - wasted;
-  if (answering > 0) listener_.token_gap(options_.replica, end - last_tokens_, answering, end);
+  if (answering > 0) tell_gaps(answering, end);
   last_tokens_ = end;
+}
+
+void Engine::hold_back(std::int64_t paused) {
+  for (const Late& late : late_) paused -= late.count;
+  if (paused > 0) late_.push_back({last_tokens_, paused});
+}
+
+void Engine::tell_gaps(std::int64_t answering, Seconds end) {
+  for (const Late& late : late_) {
+    const std::int64_t count = std::min(late.count, answering);
+    if (count > 0) listener_.token_gap(options_.replica, end - late.last, count, end);
+    answering -= count;  // fewer than were late when some have left meanwhile
+  }
+  late_.clear();
+  if (answering > 0) listener_.token_gap(options_.replica, end - last_tokens_, answering, end);
 }
 
 void Engine::finish_step(Seconds now) {
   StepPlan& plan = plans_[0];
+  scheduler_->step_ended(steps_);
+  if (plan.paused > 0) hold_back(plan.paused);
   count_step(step_began_, computed_at_, now, plan.shape, plan.wasted);
   for (Sequence* sequence : plan.tokens_from_prefill) {
     if (sequence->record.first_token < Seconds(0)) {
@@ -310,6 +327,7 @@ void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
       std::erase(plan.loads, &sequence);
     }
   }
+  sequence.finished = outcome == Outcome::kCompleted;
   scheduler_->end(sequence);
   listener_.ended(sequence, outcome, now);
 }

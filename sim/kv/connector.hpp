@@ -34,6 +34,7 @@ struct KvSequence {
   std::int64_t prompt_tokens = 0;
   std::int64_t stored_blocks = 0;  // leading blocks that a connector has looked at for storing
   bool preempted = false;          // has been, and starts over
+  bool finished = false;           // has left its engine complete, neither preempted nor aborted
   // P/D disaggregation (spec/dynamo.md section 4). Of a prompt computed for a decode replica: its
   // blocks are kept after its end, until they have been read.
   bool kept_for_remote = false;
