@@ -28,6 +28,12 @@ class Admission {
   // Which of the held goes on now; called again until it says none, whenever the load may have
   // changed: a first token, an end, a scrape.
   [[nodiscard]] virtual std::optional<std::int64_t> next(const ClusterView& view) = 0;
+  // Which of the held has waited too long and is refused now; asked until it says none, every
+  // sweep_period() while requests are held (0 = never).
+  [[nodiscard]] virtual Seconds sweep_period() const { return Seconds(0); }
+  [[nodiscard]] virtual std::optional<std::int64_t> expired(Seconds /*now*/) {
+    return std::nullopt;
+  }
   // A held request has gone away: its client gave up.
   virtual void gone(std::int64_t number) = 0;
   [[nodiscard]] virtual std::int64_t held() const = 0;
