@@ -14,9 +14,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
+#include "sim/base/json.hpp"
 #include "sim/des/world.hpp"
 #include "sim/engine/scheduler.hpp"
 #include "sim/perf/step_time.hpp"
@@ -60,7 +60,7 @@ class Engine {
     std::int32_t replica = 0;    // which one this is, for its listener
     std::int64_t kv_blocks = 2;  // in HBM, with vLLM's placeholder block
     bool unhashed_to_front = true;
-    std::string scheduler = "vllm";
+    Json scheduler = "vllm";  // plug-in: a name, or an object with its options
   };
 
   Engine(World& world, const Options& options, std::unique_ptr<StepTime> step_time,
@@ -139,6 +139,9 @@ class Engine {
   [[nodiscard]] Seconds duration(const StepShape& shape) const;
   void count_step(Seconds begin, Seconds computed, Seconds end, const StepShape& shape,
                   std::int32_t wasted);
+  // The step that has ended gave `paused` decodes no token: their gap goes on.
+  void hold_back(std::int64_t paused);
+  void tell_gaps(std::int64_t answering, Seconds end);
 
   World& world_;
   Options options_;
@@ -167,6 +170,11 @@ class Engine {
   Seconds computed_at_{0};  // end of the step whose results are held back
   Seconds pause_began_{0};  // nothing computes and the plan waits for the connector
   Seconds last_tokens_{0};  // of the step before, which may have ended before step_began_
+  struct Late {
+    Seconds last;  // when they got their latest token
+    std::int64_t count;
+  };
+  std::vector<Late> late_;  // decodes that steps passed over, oldest first
   StepShape current_;       // shape of the step after boundary passed_ - 1
 
   Seconds busy_{0};

@@ -33,6 +33,12 @@ class VllmScheduler final : public Scheduler {
         decodes_(limits_.block_tokens, context.window),
         waiting_(limits_.by_priority) {}
 
+  bool can_compute(const Request& request) const override {
+    // After a preemption the answer so far is computed again, in one step with the prompt.
+    const std::int64_t length = request.input.count() + request.output.count();
+    return limits_.chunked_prefill || length <= limits_.max_batched_tokens;
+  }
+
   void add(Sequence& sequence) override {
     waiting_.push_back(sequence);
     if (limits_.by_priority || !stopped_) blocked_ = false;

@@ -33,6 +33,7 @@ struct EngineLimits {
 struct StepPlan {
   StepShape shape;
   std::int32_t wasted = 0;  // of the shape's decodes: those whose token nobody gets
+  std::int32_t paused = 0;  // decodes that get no token in this step
   std::vector<Sequence*> tokens_from_prefill;  // produce a token without having decoded before it
   std::vector<Sequence*> finishing;            // produce their last token
   std::vector<Sequence*> loads;                // whose KV is loaded as a part of the step
@@ -47,6 +48,7 @@ struct StepPlan {
   void clear() {
     shape = {};
     wasted = 0;
+    paused = 0;
     tokens_from_prefill.clear();
     finishing.clear();
     loads.clear();
@@ -65,6 +67,8 @@ class Scheduler {
 
   virtual ~Scheduler() = default;
 
+  // Can steps be large enough for a request of these lengths? Blocks are the engine's affair.
+  [[nodiscard]] virtual bool can_compute(const Request& request) const = 0;
   // A request joins the waiting queue. It must be able to fit: see Engine::fits.
   virtual void add(Sequence& sequence) = 0;
   // Plans the next step; an empty plan means that nothing can run now. False: it waits for the
@@ -77,6 +81,9 @@ class Scheduler {
   [[nodiscard]] virtual std::int64_t steady_plans() = 0;
   // plan() for a step that steady_plans() promised: cost is that of the blocks it needs.
   virtual void plan_steady(StepShape& shape, Seconds now) = 0;
+  // Step number `step` has computed, its results come out now. Not called for the steps of a run
+  // that were promised to be steady.
+  virtual void step_ended(std::int64_t /*step*/) {}
   // The last token of a sequence has come out, or it is aborted: it leaves and gives blocks back.
   virtual void end(Sequence& sequence) = 0;
   // A load from a lower tier has ended with the first `tokens` in HBM.
