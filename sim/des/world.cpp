@@ -5,6 +5,7 @@
 #include <simgrid/kernel/Timer.hpp>
 #include <simgrid/s4u.hpp>
 #include <unordered_map>
+#include <utility>
 
 #include "sim/base/check.hpp"
 
@@ -28,11 +29,24 @@ struct World::Platform {
   std::unique_ptr<s4u::Engine> engine;
   s4u::NetZone* zone = nullptr;
   std::vector<s4u::Link*> links;
+  std::vector<s4u::Host*> hosts;  // ends of paths: every ordered pair of them may be one
   std::vector<Path> paths;
   std::unordered_map<const s4u::Activity*, Running> running;
   std::vector<s4u::CommPtr> finished;          // kept until outside SimGrid's own loop over them
   std::vector<std::function<void()>> waiting;  // to do when SimGrid's clock has caught up
   std::vector<std::int32_t> users;             // running transfers, by link
+  // SimGrid's table of routes grows with the square of hosts, so paths share them: n hosts make
+  // n (n - 1) paths. With each new one come paths to all before it, then from them.
+  std::pair<s4u::Host*, s4u::Host*> next_pair() {
+    const std::size_t newest = hosts.size() - 1;
+    if (hosts.empty() || paths.size() == newest * hosts.size()) {
+      hosts.push_back(zone->create_host("end" + std::to_string(hosts.size()), 1.0)->seal());
+      return next_pair();
+    }
+    const std::size_t turn = paths.size() - newest * (newest - 1);
+    s4u::Host* other = hosts[turn % newest];
+    return turn < newest ? std::pair{hosts.back(), other} : std::pair{other, hosts.back()};
+  }
   // No running transfer ends before.
   [[nodiscard]] Seconds first_end() const {
     Seconds first{std::numeric_limits<double>::infinity()};
@@ -91,9 +105,7 @@ World::LinkId World::add_link(const std::string& name, Bandwidth bandwidth) {
 
 World::PathId World::add_path(const std::vector<LinkId>& links) {
   KV_CHECK(platform_ && !links.empty());
-  const std::string name = "path" + std::to_string(platform_->paths.size());
-  s4u::Host* from = platform_->zone->create_host(name + "-from", 1.0)->seal();
-  s4u::Host* to = platform_->zone->create_host(name + "-to", 1.0)->seal();
+  const auto [from, to] = platform_->next_pair();
   std::vector<s4u::LinkInRoute> route;
   for (const LinkId link : links)
     route.emplace_back(platform_->links.at(static_cast<std::size_t>(link.index)));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/base/fields.hpp"
+#include "sim/experiment/network.hpp"
 #include "sim/store/host.hpp"
 
 namespace kvsim {
@@ -108,6 +109,8 @@ struct NodeConfig {
   CpuOptions cpu;
   std::vector<Json> disks;
   std::optional<Bandwidth> nic;
+  std::optional<std::int64_t> nics;
+  std::optional<Bandwidth> nics_together;
 
   template <class F>
   void fields(F& f) {
@@ -121,26 +124,10 @@ struct NodeConfig {
     f.optional("cpu", cpu, "Its processor.");
     f.optional("disks", disks, "Disk plug-ins, each with a \"name\" that stores call it by.");
     f.optional("nic_bytes_per_s", nic, Range{1e6, 1e14},
-               "Its network card, one way, nominal. Default: the network's.");
-  }
-};
-
-struct NetworkConfig {
-  Bandwidth nic{12.5e9};
-  double efficiency = 0.94;
-  Bandwidth stream{4e9};
-  Seconds round_trip{50e-6};
-  Seconds loopback_round_trip{30e-6};
-
-  template <class F>
-  void fields(F& f) {
-    f.optional("nic_bytes_per_s", nic, Range{1e6, 1e14}, "A node's card, one way, nominal.");
-    f.optional("efficiency", efficiency, Range{0.01, 1}, "Of the nominal rate: framing.");
-    f.optional("stream_bytes_per_s", stream, Range{0, 1e14},
-               "One TCP connection's rate; 0 = the line's (RDMA). Default: assumed.");
-    f.optional("round_trip_s", round_trip, Range{0, 10}, "Between nodes. Default: assumed.");
-    f.optional("loopback_round_trip_s", loopback_round_trip, Range{0, 10},
-               "Between processes of a node. Default: assumed.");
+               "A network card of it, one way, nominal. Default: the network's.");
+    f.optional("nics", nics, Range{1, 64}, "Its network cards. Default: the network's.");
+    f.optional("nics_bytes_per_s", nics_together, Range{0, 1e15},
+               "Most that they carry together. Default: the network's.");
   }
 };
 

@@ -14,10 +14,8 @@ namespace kvsim {
 
 struct Machines::Machine {
   std::unique_ptr<Host> host;
-  World::LinkId out;  // of its NIC
-  World::LinkId in;
-  Bandwidth nic{0};  // nominal
-  bool networked = false;
+  Fabric::NodeId node = -1;
+  Bandwidth cards{0};                   // nominal, together
   std::vector<std::string> disk_kinds;  // in the order of the host's disks
 };
 
@@ -81,9 +79,10 @@ Json split_options(const ConfigNode& node, Config& config) {
 
 Machines::Machines(World& world, const ConfigNode& experiment, const std::vector<NodeConfig>& nodes,
                    const Plan& plan)
-    : world_(world), tasks_(world), plan_(plan) {
-  for (std::int64_t i = 0; i < plan.nodes; ++i) {
-    add_machine(experiment, plan.node, fmt::format("{}-{}", plan.node.name, i));
+    : tasks_(world), plan_(plan), fabric_(tasks_, fabric_options()) {
+  std::map<std::string, std::int64_t> of_kind;
+  for (const NodeConfig& node : plan.nodes) {
+    add_machine(experiment, node, fmt::format("{}-{}", node.name, of_kind[node.name]++));
     accesses_.push_back(std::make_unique<Access>());
   }
   if (!experiment.has("stores")) return;
@@ -97,6 +96,22 @@ bool Machines::is_free(const std::string& kind) const {
   return std::find(plan_.free.begin(), plan_.free.end(), kind) != plan_.free.end();
 }
 
+Fabric::Options Machines::fabric_options() const {
+  const NetworkConfig& network = plan_.network;
+  const bool free = is_free("network");
+  return {.efficiency = network.efficiency,
+          .stream = free ? Bandwidth(0) : network.stream,
+          .round_trip = free ? Seconds(0) : network.round_trip,
+          .spine_round_trip = free ? Seconds(0) : network.spine_round_trip,
+          .nodes_per_rack = network.nodes_per_rack,
+          .oversubscription = network.oversubscription,
+          .uplinks = network.uplinks,
+          .ecmp = network.ecmp,
+          .seed = plan_.seed,
+          .speed = free ? kFreeSpeed : 1};
+}
+
+Fabric::NodeId Machines::fabric_node(std::size_t node) const { return machines_.at(node)->node; }
 Host& Machines::host(std::size_t node) { return *machines_.at(node)->host; }
 StoreAccess& Machines::access(std::size_t node) { return *accesses_.at(node); }
 
@@ -111,11 +126,12 @@ Machines::Machine& Machines::add_machine(const ConfigNode& experiment, const Nod
   }
   machine->host = std::make_unique<Host>(tasks_, name, cpu, config.dram);
   machine->host->live().lanes = plan_.live;
-  machine->nic = config.nic.value_or(plan_.network.nic);
-  Bandwidth line = machine->nic * plan_.network.efficiency;
-  if (is_free("network")) line = line * kFreeSpeed;
-  machine->out = world_.add_link(name + ".nic.out", line);
-  machine->in = world_.add_link(name + ".nic.in", line);
+  const NetworkConfig& network = plan_.network;
+  const Fabric::Node cards{.card = config.nic.value_or(network.nic),
+                           .cards = config.nics.value_or(network.nics),
+                           .host = config.nics_together.value_or(network.nics_together)};
+  machine->cards = cards.card * static_cast<double>(cards.cards);
+  machine->node = fabric_.add_node(name, cards);
   for (const Json& disk : config.disks)
     add_disk(*machine, ConfigNode(disk, experiment.file(), "/nodes/disks"), cpu.copy);
   machines_.push_back(std::move(machine));
@@ -179,8 +195,7 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
     if (kind == nodes.end()) node.at("node").fail("\"" + config.node + "\"", kAllowed);
     places.push_back(&add_machine(node, *kind, config.name));
   } else {
-    for (std::int64_t i = 0; i < plan_.nodes; ++i)
-      places.push_back(machines_[static_cast<std::size_t>(i)].get());
+    for (std::size_t i = 0; i < plan_.nodes.size(); ++i) places.push_back(machines_[i].get());
   }
   for (Machine* machine : places) {
     const std::string name =
@@ -201,24 +216,15 @@ void Machines::add_store(const ConfigNode& node, const std::vector<NodeConfig>& 
   groups_.push_back(std::move(group));
 }
 
-Wire& Machines::wire_between(Machine& client, Machine& server, const Store& store) {
+Wire& Machines::wire_between(const Machine& client, const Machine& server, const Store& store) {
   Wire::Options options;
-  const NetworkConfig& network = plan_.network;
-  if (&client == &server) {
+  if (&client != &server) {
+    options.fabric = &fabric_;
+    options.to_server = fabric_.way({client.node}, {server.node});
+    options.to_client = fabric_.way({server.node}, {client.node});
+  } else if (!is_free("network")) {
     const bool live = store.speaks_resp() && client.host->live().drives(LiveLane::kResp);
-    if (!store.local() && !live) options.round_trip = network.loopback_round_trip;
-  } else {
-    client.networked = server.networked = true;
-    options.round_trip = network.round_trip;
-    options.stream = network.stream;
-    options.line = std::min(client.nic, server.nic) * network.efficiency;
-    options.to_server = world_.add_path({client.out, server.in});
-    options.to_client = world_.add_path({server.out, client.in});
-  }
-  if (is_free("network")) {
-    options.round_trip = Seconds(0);
-    options.stream = Bandwidth(0);
-    options.line = Bandwidth(0);
+    if (!store.local() && !live) options.round_trip = plan_.network.loopback_round_trip;
   }
   wires_.push_back(std::make_unique<Wire>(tasks_, options));
   return *wires_.back();
@@ -261,18 +267,18 @@ std::vector<Machines::NamedDisk> Machines::disks() const {
 }
 
 std::int64_t Machines::dedicated_hosts() const {
-  return static_cast<std::int64_t>(machines_.size()) - plan_.nodes;
+  return static_cast<std::int64_t>(machines_.size() - plan_.nodes.size());
 }
 
 Bandwidth Machines::network_cards() const {
   Bandwidth out{0};
   for (const auto& machine : machines_)
-    if (machine->networked) out += machine->nic;
+    if (fabric_.reached(machine->node)) out += machine->cards;
   return out;
 }
 
 std::vector<ResourceUse> Machines::resources() const {
-  std::vector<ResourceUse> out;
+  std::vector<ResourceUse> out = fabric_.resources();
   for (const auto& machine : machines_)
     for (ResourceUse& use : machine->host->resources()) out.push_back(std::move(use));
   for (const auto& group : groups_)

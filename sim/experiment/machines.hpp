@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/experiment/config.hpp"
+#include "sim/store/fabric.hpp"
 #include "sim/store/host.hpp"
 #include "sim/store/store_client.hpp"
 
@@ -15,8 +16,7 @@ namespace kvsim {
 class Machines {
  public:
   struct Plan {
-    std::int64_t nodes = 1;  // that carry replicas
-    NodeConfig node;
+    std::vector<NodeConfig> nodes;  // machines that carry replicas, one entry each
     NetworkConfig network;
     std::uint64_t seed = 1;
     bool deterministic = true;
@@ -32,6 +32,9 @@ class Machines {
   // Of the i-th node that carries replicas.
   [[nodiscard]] Host& host(std::size_t node);
   [[nodiscard]] StoreAccess& access(std::size_t node);
+  // The network that all of them share, and where the i-th node that carries replicas is in it.
+  [[nodiscard]] Fabric& fabric() { return fabric_; }
+  [[nodiscard]] Fabric::NodeId fabric_node(std::size_t node) const;
   // DRAM that stores take; after connectors have taken theirs, and disks made of DRAM before.
   void check_dram();
 
@@ -52,7 +55,7 @@ class Machines {
   // Each store as configured, with every default; /nodes' disks likewise.
   [[nodiscard]] const Json& resolved_stores() const { return resolved_stores_; }
   [[nodiscard]] std::int64_t dedicated_hosts() const;
-  // Nominal rate of the cards, one way, of all machines between which stores are reached.
+  // Nominal rate of the cards, one way, of all machines that something reaches over the network.
   [[nodiscard]] Bandwidth network_cards() const;
 
  private:
@@ -66,12 +69,13 @@ class Machines {
   void add_store(const ConfigNode& node, const std::vector<NodeConfig>& nodes);
   std::unique_ptr<Store> make_store(const ConfigNode& node, const Json& options,
                                     const std::string& name, Machine& machine);
-  Wire& wire_between(Machine& client, Machine& server, const Store& store);
+  Wire& wire_between(const Machine& client, const Machine& server, const Store& store);
+  [[nodiscard]] Fabric::Options fabric_options() const;
   [[nodiscard]] bool is_free(const std::string& kind) const;
 
-  World& world_;
   Tasks tasks_;
   Plan plan_;
+  Fabric fabric_;
   std::vector<std::unique_ptr<Machine>> machines_;  // nodes first, then dedicated ones
   std::vector<std::unique_ptr<StoreGroup>> groups_;
   std::vector<std::unique_ptr<Access>> accesses_;  // per node

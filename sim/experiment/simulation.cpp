@@ -145,6 +145,7 @@ void Simulation::State::read() {
   if (config.pools.size() != 1)
     node.at("pools").fail(fmt::format("{} pools", config.pools.size()), "one pool");
   if (config.nodes.empty()) config.nodes.emplace_back();
+  config.network = named_by(node.file() + ": /network", [&] { return read_network(node); });
   router = read_router(node, config.router);
   const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
   find_profile(pool_node, "llm", "llm", config.pools.front().llm);
@@ -252,8 +253,8 @@ void Simulation::State::build_machines() {
       world, pool, live_copies || std::find(free.begin(), free.end(), "pcie") != free.end());
   if (live) links->set_live(*live);
   Machines::Plan plan;
-  plan.nodes = groups_of(pool.config.replicas, replicas_per_node(pool));
-  plan.node = pool.node;
+  const std::int64_t nodes = groups_of(pool.config.replicas, replicas_per_node(pool));
+  plan.nodes.assign(static_cast<std::size_t>(nodes), pool.node);
   plan.network = config.network;
   plan.seed = provenance.seed;
   plan.deterministic = config.deterministic;

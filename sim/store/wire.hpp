@@ -1,40 +1,42 @@
-// The way between a client's machine and a store's: loopback, or the NICs of both.
+// The way between a client's machine and a store's: loopback, or over the fabric.
 //
 // The kernel's TCP copies are CPU of the two ends and counted there; here is what the line takes. A
-// single TCP stream does not fill a fast line (spec/perf_model.md section 4.3): `stream` caps one
-// value's transfer.
+// single TCP stream does not fill a fast line (spec/perf_model.md section 4.3): the stream rate
+// caps one value's transfer.
 #pragma once
 
-#include <optional>
-
-#include "sim/base/fields.hpp"
 #include "sim/des/tasks.hpp"
-#include "sim/des/world.hpp"
+#include "sim/store/fabric.hpp"
 
 namespace kvsim {
 
 class Wire {
  public:
   struct Options {
+    // Without a fabric: loopback, or a line of which only one connection's rate is known.
     Seconds round_trip{0};
-    Bandwidth stream{0};  // 0 = no cap
-    // Paths over the links of both machines; none = loopback.
-    std::optional<World::PathId> to_server;
-    std::optional<World::PathId> to_client;
-    Bandwidth line{0};  // of the narrowest link, for estimates; 0 = loopback
+    Bandwidth stream{0};       // 0 = no cap
+    Fabric* fabric = nullptr;  // then it says both; not owned
+    Fabric::WayId to_server = -1;
+    Fabric::WayId to_client = -1;
   };
   Wire(Tasks& tasks, const Options& options) : tasks_(tasks), options_(options) {}
 
   // Half a round trip, and the bytes.
   [[nodiscard]] Task send(Bytes bytes) { return move(options_.to_server, bytes); }
   [[nodiscard]] Task receive(Bytes bytes) { return move(options_.to_client, bytes); }
-  [[nodiscard]] bool loopback() const { return !options_.to_server; }
-  [[nodiscard]] Seconds round_trip() const { return options_.round_trip; }
+  [[nodiscard]] bool loopback() const { return options_.fabric == nullptr; }
+  [[nodiscard]] Seconds round_trip() const {
+    return loopback() ? options_.round_trip : options_.fabric->round_trip(options_.to_server);
+  }
   // Alone, without the round trip.
   [[nodiscard]] Seconds estimate(Bytes bytes) const;
 
  private:
-  [[nodiscard]] Task move(std::optional<World::PathId> path, Bytes bytes);
+  [[nodiscard]] Task move(Fabric::WayId way, Bytes bytes) {
+    return loopback() ? wait(bytes) : options_.fabric->move(way, bytes);
+  }
+  [[nodiscard]] Task wait(Bytes bytes);
   Tasks& tasks_;
   Options options_;
 };
