@@ -1,6 +1,7 @@
 // The replica with the fewest requests in flight, by the router's own count; the first of equals
-// after the one chosen last, so that ties go round.
+// after the one chosen last, so that ties go round. Dynamo's least-loaded.
 #include "sim/base/registry.hpp"
+#include "sim/frontend/ready.hpp"
 #include "sim/frontend/router.hpp"
 
 namespace kvsim {
@@ -11,13 +12,9 @@ class LeastLoaded final : public Router {
   using Options = NoOptions;
   LeastLoaded(const Options&, const Context&) {}
   Decision route(const Ask&, const ClusterView& view) override {
-    const std::size_t n = view.replicas.size();
-    if (last_ >= n) last_ = 0;
-    std::size_t best = (last_ + 1) % n;
-    for (std::size_t i = 0, at = best; i < n; ++i, at = at + 1 == n ? 0 : at + 1)
-      if (view.replicas[at].in_flight < view.replicas[best].in_flight) best = at;
-    last_ = best;
-    return {static_cast<std::int32_t>(best)};
+    const std::size_t best = least_in_flight(view, last_, [](std::size_t) { return true; });
+    if (best != kNoReplica) last_ = best;
+    return to_replica(best);
   }
 
  private:

@@ -1,4 +1,4 @@
-// Each replica in turn.
+// Each replica in turn; those that are not ready are passed over.
 #include "sim/base/registry.hpp"
 #include "sim/frontend/router.hpp"
 
@@ -10,8 +10,12 @@ class RoundRobin final : public Router {
   using Options = NoOptions;
   RoundRobin(const Options&, const Context&) {}
   Decision route(const Ask&, const ClusterView& view) override {
-    if (next_ >= view.replicas.size()) next_ = 0;
-    return {static_cast<std::int32_t>(next_++)};
+    for (std::size_t tried = 0; tried < view.replicas.size(); ++tried) {
+      if (next_ >= view.replicas.size()) next_ = 0;
+      const std::size_t at = next_++;
+      if (view.replicas[at].ready) return {static_cast<std::int32_t>(at)};
+    }
+    return {Decision::kRefuse};
   }
 
  private:

@@ -1,0 +1,177 @@
+#include "sim/frontend/route_dynamo_kv_index.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "sim/base/check.hpp"
+
+namespace kvsim {
+namespace {
+
+// How far ahead of the work the map is prefetched.
+constexpr std::size_t kAhead = 16;
+
+// lengths[r] = length for the replicas r of one word of a mask.
+void set_length(std::vector<std::int32_t>& lengths, std::size_t length, std::size_t word,
+                std::uint64_t replicas) {
+  for (; replicas != 0; replicas &= replicas - 1)
+    lengths[64 * word + static_cast<std::size_t>(std::countr_zero(replicas))] =
+        static_cast<std::int32_t>(length);
+}
+
+// Calls work(hash) for each, with the map's slots on their way some time before.
+template <class Work>
+void with_prefetch(const ReplicaBlocks& blocks, std::span<const BlockHash> hashes, Work&& work) {
+  for (const BlockHash hash : hashes.first(std::min(kAhead, hashes.size()))) blocks.prefetch(hash);
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    if (i + kAhead < hashes.size()) blocks.prefetch(hashes[i + kAhead]);
+    work(hashes[i]);
+  }
+}
+
+}  // namespace
+
+ReplicaBlocks::ReplicaBlocks(std::int32_t replicas)
+    : sizes_(static_cast<std::size_t>(replicas)),
+      active_((static_cast<std::size_t>(replicas) + 63) / 64),
+      holding_(active_.size()) {}
+
+void ReplicaBlocks::match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& lengths) {
+  lengths.assign(sizes_.size(), 0);
+  const ReplicaSet* first = hashes.empty() ? nullptr : holders_.find(hashes[0]);
+  if (first == nullptr) return;
+  first->copy_to(active_);
+  for (const BlockHash hash : hashes.first(std::min(kAhead, hashes.size()))) prefetch(hash);
+  std::size_t length = 1;
+  for (; length < hashes.size(); ++length) {
+    if (length + kAhead < hashes.size()) prefetch(hashes[length + kAhead]);
+    const ReplicaSet* set = holders_.find(hashes[length]);
+    if (set == nullptr) break;
+    if (active_.size() == 1) {
+      holding_[0] = set->mask();
+    } else {
+      set->copy_to(holding_);
+    }
+    std::uint64_t any = 0;
+    for (std::size_t word = 0; word < active_.size(); ++word) {
+      const std::uint64_t ended = active_[word] & ~holding_[word];
+      if (ended != 0) set_length(lengths, length, word, ended);
+      active_[word] &= holding_[word];
+      any |= active_[word];
+    }
+    if (any == 0) return;
+  }
+  for (std::size_t word = 0; word < active_.size(); ++word)
+    set_length(lengths, length, word, active_[word]);
+}
+
+const ReplicaBlocks::Number* ReplicaBlocks::find(BlockHash hash, std::int32_t replica) const {
+  const ReplicaSet* set = holders_.find(hash);
+  return set == nullptr ? nullptr : set->find(replica);
+}
+
+void ReplicaBlocks::set(BlockHash hash, std::int32_t replica, Number number) {
+  ReplicaSet& set = holders_[hash];
+  if (set.find(replica) != nullptr) {
+    set.remove(replica);
+  } else {
+    ++sizes_[static_cast<std::size_t>(replica)];
+  }
+  set.add(replica, number, static_cast<std::int32_t>(sizes_.size()));
+}
+
+void ReplicaBlocks::erase(BlockHash hash, std::int32_t replica) {
+  ReplicaSet* set = holders_.find(hash);
+  KV_CHECK(set != nullptr, "hash {:#x} of replica {} is not in the map", hash, replica);
+  set->remove(replica);
+  if (set->empty()) holders_.erase(hash);
+  --sizes_[static_cast<std::size_t>(replica)];
+}
+
+void ActiveBlocks::add(std::int32_t replica, std::span<const BlockHash> hashes) {
+  with_prefetch(counts_, hashes, [&](BlockHash hash) {
+    const auto* count = counts_.find(hash, replica);
+    counts_.set(hash, replica, count == nullptr ? 1 : *count + 1);
+  });
+}
+
+void ActiveBlocks::remove(std::int32_t replica, std::span<const BlockHash> hashes) {
+  with_prefetch(counts_, hashes, [&](BlockHash hash) {
+    const auto* count = counts_.find(hash, replica);
+    KV_CHECK(count != nullptr, "hash {:#x} is not active on replica {}", hash, replica);
+    if (*count == 1) {
+      counts_.erase(hash, replica);
+    } else {
+      counts_.set(hash, replica, *count - 1);
+    }
+  });
+}
+
+void RecentBlocks::expire(Seconds now) {
+  while (nodes_[0].younger != 0) {
+    const std::int32_t oldest = nodes_[0].younger;
+    if (nodes_[static_cast<std::size_t>(oldest)].inserted + kept_ > now) return;
+    forget(oldest);
+  }
+}
+
+void RecentBlocks::insert(std::int32_t replica, std::span<const BlockHash> hashes, Seconds now) {
+  with_prefetch(nodes_of_, hashes, [&](BlockHash hash) {
+    std::int32_t node = 0;
+    if (const auto* known = nodes_of_.find(hash, replica); known != nullptr) {
+      node = *known;
+      unlink(node);
+    } else {
+      node = unused_node();
+      nodes_of_.set(hash, replica, node);
+    }
+    Node& entry = nodes_[static_cast<std::size_t>(node)];
+    entry.hash = hash;
+    entry.replica = replica;
+    entry.inserted = now;
+    make_youngest(node);
+  });
+}
+
+void RecentBlocks::clear(std::int32_t replica) {
+  for (std::int32_t node = nodes_[0].younger; node != 0;) {
+    const Node& entry = nodes_[static_cast<std::size_t>(node)];
+    const std::int32_t next = entry.younger;
+    if (entry.replica == replica) forget(node);
+    node = next;
+  }
+}
+
+void RecentBlocks::unlink(std::int32_t node) {
+  const Node& entry = nodes_[static_cast<std::size_t>(node)];
+  nodes_[static_cast<std::size_t>(entry.older)].younger = entry.younger;
+  nodes_[static_cast<std::size_t>(entry.younger)].older = entry.older;
+}
+
+void RecentBlocks::make_youngest(std::int32_t node) {
+  Node& entry = nodes_[static_cast<std::size_t>(node)];
+  entry.older = nodes_[0].older;
+  entry.younger = 0;
+  nodes_[static_cast<std::size_t>(entry.older)].younger = node;
+  nodes_[0].older = node;
+}
+
+std::int32_t RecentBlocks::unused_node() {
+  if (unused_ == 0) {
+    nodes_.emplace_back();
+    return static_cast<std::int32_t>(nodes_.size()) - 1;
+  }
+  const std::int32_t node = unused_;
+  unused_ = nodes_[static_cast<std::size_t>(node)].younger;
+  return node;
+}
+
+void RecentBlocks::forget(std::int32_t node) {
+  unlink(node);
+  Node& entry = nodes_[static_cast<std::size_t>(node)];
+  nodes_of_.erase(entry.hash, entry.replica);
+  entry.younger = unused_;
+  unused_ = node;
+}
+
+}  // namespace kvsim
