@@ -1,7 +1,8 @@
 // A map from block hashes to small values, for state that is touched for every block of every
 // request: open addressing in one array, so that an operation is one or two cache misses and a
-// caller that knows its hashes can prefetch them. Iteration is not offered: its order would depend
-// on the history of the table. Pointers to values hold until the next insertion or removal.
+// caller that knows its hashes can prefetch them. The order of for_each() depends on the history of
+// the table: for what does not depend on the order. Pointers to values hold until the next
+// insertion or removal.
 #pragma once
 
 #include <cstddef>
@@ -42,6 +43,13 @@ class HashMap {
       ++size_;
     }
     return slot.value;
+  }
+
+  // visit(hash, value) for each entry, in no order; it must not insert or remove.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const Slot& slot : slots_)
+      if (slot.hash != 0) visit(slot.hash, slot.value);
   }
 
   // False when absent.

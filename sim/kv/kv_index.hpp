@@ -44,21 +44,24 @@ class KvIndex {
   explicit KvIndex(const Options& options);
   ~KvIndex();
 
-  // The log of a replica, read from now on. Not owned. Once per replica; null = it tells nothing.
+  // The log of a replica (or, -1, of a store that all reach), read from now on. Not owned. Once per
+  // replica; null = it tells nothing.
   void listen(std::int32_t replica, KvEventLog* log);
   // Applies what has arrived until now.
   void advance(Seconds now);
 
   // For each replica, resized to their number. O(blocks of the longest match), 64 replicas a step.
+  // A block of a group is held when the group is, and a group that the prompt does not fill is not.
   void match(std::span<const BlockHash> hashes, std::vector<KvMatch>& matches);
   // Blocks that are nobody's but a store's, which all replicas reach: how many lead.
   // (-1 as replica in add() and remove().)
   [[nodiscard]] std::int32_t match_shared(std::span<const BlockHash> hashes);
 
-  // For tests, and for routers that add entries of their own (speculative indexing).
+  // For tests, and for routers that add entries of their own (speculative indexing). What is added
+  // twice is held until it is removed twice; removing what is not held does nothing.
   void add(std::int32_t replica, std::size_t tier, BlockHash hash);
   void remove(std::int32_t replica, std::size_t tier, BlockHash hash);
-  // The replica's cache is gone (events: AllBlocksCleared).
+  // The replica's cache is gone (events: AllBlocksCleared). O(hashes in the index).
   void clear(std::int32_t replica);
 
   // Hashes that a replica is believed to hold in HBM (Dynamo's ties: tree size).
