@@ -9,6 +9,7 @@
 
 #include "sim/base/fields.hpp"
 #include "sim/experiment/network.hpp"
+#include "sim/frontend/frontend.hpp"
 #include "sim/store/host.hpp"
 
 namespace kvsim {
@@ -75,10 +76,30 @@ struct EngineConfig {
   }
 };
 
+// Bringing a replica up: when an autoscaler wants one more, or one has crashed.
+struct StartupConfig {
+  Seconds pod{30};
+  Bandwidth load{2e9};
+  bool warm = false;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("pod_s", pod, Range{0, 1e5},
+               "Until its process runs: scheduling, image, imports, graphs. Default: assumed.");
+    f.optional("load_bytes_per_s", load, Range{0, 1e13},
+               "Rate at which its weights are read; 0 = at once. Default: assumed.");
+    f.optional("warm", warm, "What its connector kept in DRAM is still there.");
+  }
+};
+
 struct PoolConfig {
   std::string name = "pool";
   std::string role = "aggregated";
   std::int64_t replicas = 1;
+  std::optional<std::int64_t> min_replicas;
+  std::optional<std::int64_t> max_replicas;
+  StartupConfig startup;
+  double weight = 1;
   std::string llm;
   std::string gpu;
   std::int64_t tensor_parallel = 1;
@@ -89,8 +110,14 @@ struct PoolConfig {
   template <class F>
   void fields(F& f) {
     f.optional("name", name, "For tables.");
-    f.choice("role", role, {"aggregated"}, "What its replicas do.");
-    f.optional("replicas", replicas, Range{1, 1e5}, "Equal copies of the LLM.");
+    f.choice("role", role, {"aggregated", "prefill", "decode"}, "What its replicas do.");
+    f.optional("replicas", replicas, Range{1, 1e5}, "Equal copies of the LLM, at the beginning.");
+    f.optional("min_replicas", min_replicas, Range{1, 1e5},
+               "Fewest that an autoscaler leaves. Default: 1.");
+    f.optional("max_replicas", max_replicas, Range{1, 1e5},
+               "Most that an autoscaler may want. Default: `replicas`.");
+    f.optional("startup", startup, "Bringing one more up.");
+    f.optional("weight", weight, Range{1e-6, 1e6}, "Of each, for routers that weigh replicas.");
     f.required("llm", llm, "Profile in models/llm, or a JSON file.");
     f.required("gpu", gpu, "Profile in models/gpu, or a JSON file.");
     f.optional("tensor_parallel", tensor_parallel, Range{1, 64}, "GPUs of a replica.");
@@ -147,6 +174,54 @@ struct StoreConfig {
   }
 };
 
+// Our own keys of the router; the others are its plug-in's.
+struct RouterConfig {
+  Seconds view_refresh{0.05};
+  GatewayCosts gateway;
+  KvEventOptions events;
+  std::int64_t most_replicas_per_block = 0;
+  Json admission = "none";
+  std::optional<Json> prefill;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("view_refresh_s", view_refresh, Range{0, 1e6},
+               "Age that gauges may have; 0 = always fresh.");
+    f.optional("gateway", gateway, "CPU of the gateway and its endpoint picker. Default: free.");
+    f.optional("events", events, "KV events on their way to it.");
+    f.optional("most_replicas_per_block", most_replicas_per_block, Range{0, 1e6},
+               "Replicas that its index of KV events keeps for a block (llm-d in memory: 10); 0 = "
+               "all.");
+    f.optional("admission", admission, "An admission plug-in: holds requests back, or refuses.");
+    f.optional("prefill", prefill,
+               "The router among prefill replicas, with a plug-in's keys only. Default: the same.");
+  }
+};
+
+// Prompts computed by prefill pools, answers by decode pools.
+struct DisaggregationConfig {
+  Json decider = "always";
+  DisaggregationOptions options;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("decider", decider, "A decider plug-in: which prompts go to a prefill replica.");
+    options.fields(f);
+  }
+};
+
+// Clients that try again when a request fails.
+struct RetryConfig {
+  std::int64_t attempts = 1;
+  Seconds backoff{1};
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("attempts", attempts, Range{1, 100}, "Sendings of a request at most.");
+    f.optional("backoff_s", backoff, Range{0, 1e4}, "Before the second; doubles each time.");
+  }
+};
+
 struct MeasureConfig {
   Seconds warmup{0};
   std::optional<Seconds> duration;
@@ -195,6 +270,8 @@ struct ExperimentConfig {
   std::vector<Json> stores;
   NetworkConfig network;
   Json router = "round-robin";
+  DisaggregationConfig disaggregation;
+  RetryConfig retry;
   MeasureConfig measure;
   SloConfig slo;
   CostConfig cost;
@@ -217,7 +294,9 @@ struct ExperimentConfig {
     f.optional("nodes", nodes, "Kinds of machines.");
     f.optional("stores", stores, "Store plug-ins, each with \"name\" and \"place\".");
     f.optional("network", network, "Between and within machines.");
-    f.optional("router", router, "A router plug-in, with \"view_refresh_s\".");
+    f.optional("router", router, "A router plug-in, with \"view_refresh_s\" and more of ours.");
+    f.optional("disaggregation", disaggregation, "Of pools for prefill and for decode.");
+    f.optional("retry", retry, "What clients do about failed requests.");
     f.optional("measure", measure, "What is measured.");
     f.optional("slo", slo, "Bounds that a good request keeps.");
     f.optional("cost", cost, "Prices.");

@@ -6,6 +6,7 @@
 
 #include "sim/base/registry.hpp"
 #include "sim/engine/chunk_shape.hpp"
+#include "sim/experiment/host_links.hpp"
 
 namespace kvsim {
 
@@ -120,70 +121,6 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
   return plan;
 }
 
-std::int64_t replicas_per_node(const PoolPlan& plan) {
-  return std::max<std::int64_t>(1, plan.node.gpus / plan.config.tensor_parallel);
-}
-
-HostLinks::HostLinks(World& world, const PoolPlan& plan, bool free)
-    : ranks_(plan.config.tensor_parallel) {
-  HostLink host = plan.context.gpu.host_link;
-  if (free)
-    for (Bandwidth* rate : {&host.to_host_alone, &host.to_host_both, &host.to_gpu_alone,
-                            &host.to_gpu_both, &host.switch_limit})
-      *rate = *rate * 1e6;
-  const auto tp = plan.config.tensor_parallel;
-  const Bandwidth shared = plan.node.switch_bandwidth.value_or(host.switch_limit);
-  const std::int64_t configured = plan.node.gpus_per_switch.value_or(host.switch_gpus);
-  const std::int64_t gpus_per_switch = std::max(configured, tp);
-  // All ranks of a replica copy equal parts at once: one rank's copy stands for all, on a switch
-  // that is narrower by the number of ranks below it.
-  const auto ranks = configured > 0 ? std::min(tp, configured) : tp;
-  const Bandwidth for_one_rank = shared / static_cast<double>(ranks);
-  std::vector<World::LinkId> switch_up;
-  std::vector<World::LinkId> switch_down;
-  for (std::int64_t replica = 0; replica < plan.config.replicas; ++replica) {
-    const std::int64_t in_node = replica % replicas_per_node(plan);
-    const std::string name = plan.config.name + "-" + std::to_string(replica);
-    const bool limited = shared > Bandwidth(0) && gpus_per_switch > 0;
-    if (limited && (in_node * tp) % gpus_per_switch < tp) {
-      switch_up.push_back(world.add_link(name + ".switch.up", for_one_rank));
-      switch_down.push_back(world.add_link(name + ".switch.down", for_one_rank));
-    }
-    links_.push_back(std::make_unique<DuplexLink>(
-        world, name + ".pcie", DuplexLink::Rates{host.to_host_alone, host.to_host_both},
-        DuplexLink::Rates{host.to_gpu_alone, host.to_gpu_both}));
-    DuplexLink& link = *links_.back();
-    std::vector<World::LinkId> up = {link.link(DuplexLink::kUp)};
-    std::vector<World::LinkId> down = {link.link(DuplexLink::kDown)};
-    if (limited) {
-      up.push_back(switch_up.back());
-      down.push_back(switch_down.back());
-    }
-    lanes_.push_back(
-        std::make_unique<Lane>(world, name + ".d2h", "pcie", up, &link, DuplexLink::kUp));
-    lanes_.push_back(
-        std::make_unique<Lane>(world, name + ".h2d", "pcie", down, &link, DuplexLink::kDown));
-  }
-}
-
-void HostLinks::set_live(LiveLanes& lanes) {
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    const char* name = i % 2 == 0 ? "to-host" : "to-gpu";
-    lanes_[i]->set_live([&lanes, name](Bytes bytes, Seconds took) {
-      return lanes.happened({LiveLane::kCudaCopy, name, bytes, 1, took});
-    });
-  }
-}
-
-std::vector<ResourceUse> HostLinks::resources() const {
-  std::vector<ResourceUse> out;
-  for (const auto& lane : lanes_) {
-    out.push_back(lane->use());
-    out.back().bytes = out.back().bytes * ranks_;  // one lane stands for all
-  }
-  return out;
-}
-
 namespace {
 
 // A long prompt alone on the engine: what recomputing costs, for decisions.
@@ -204,19 +141,18 @@ std::function<Bandwidth(Bytes)> small_transfer_limit(const HostLink& host) {
   };
 }
 
-Connector::Context connector_context(const PoolPlan& plan, std::size_t replica, Engine& engine,
-                                     const StepTime& step_time, HostLinks& links,
+Connector::Context connector_context(const PoolPlan& plan, const ReplicaPlace& place,
+                                     Engine& engine, const StepTime& step_time, HostLinks& links,
                                      Machines& machines) {
   const LlmProfile& llm = plan.context.llm;
   const std::string kv_dtype = plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
   const auto tp = plan.config.tensor_parallel;
   const HostLink& host = plan.context.gpu.host_link;
-  const auto on = replica / static_cast<std::size_t>(replicas_per_node(plan));
   return {
       .tasks = machines.tasks(),
-      .host = machines.host(on),
-      .stores = machines.access(on),
-      .name = plan.config.name + "-" + std::to_string(replica),
+      .host = machines.host(place.machine),
+      .stores = machines.access(place.machine),
+      .name = plan.config.name + "-" + std::to_string(place.in_pool),
       .model = llm.name + "/" + kv_dtype,
       .kv_dtype = kv_dtype,
       .pool = engine.pool(),
@@ -229,8 +165,8 @@ Connector::Context connector_context(const PoolPlan& plan, std::size_t replica, 
       .recompute_tokens_per_s = recompute_rate(step_time, plan.engine.limits.max_batched_tokens),
       .prompt_only = plan.defaults.offload_prompt_only,
       .deferred_stores = plan.defaults.offload_prompt_only,
-      .to_host = links.to_host(replica),
-      .to_device = links.to_device(replica),
+      .to_host = links.to_host(place.replica),
+      .to_device = links.to_device(place.replica),
       .to_device_rate = host.to_gpu_alone,
       .descriptor = host.descriptor,
       .rate_limit = small_transfer_limit(host),
@@ -244,19 +180,45 @@ Connector::Context connector_context(const PoolPlan& plan, std::size_t replica, 
 
 }  // namespace
 
+std::unique_ptr<StepTime> predicted_step_time(const PoolPlan& plan) {
+  return Registry<StepTime>::instance().make(
+      ConfigNode(plan.config.engine.step_time, plan.config.name, "/engine/step_time"),
+      plan.context);
+}
+
+ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, const Engine& engine) {
+  const LlmProfile& llm = plan.context.llm;
+  const std::string kv_dtype = plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
+  const auto tp = plan.config.tensor_parallel;
+  ReplicaFacts out;
+  out.name = plan.config.name + "-" + std::to_string(place.in_pool);
+  out.pool = plan.config.name;
+  out.node = static_cast<std::int32_t>(place.machine);
+  out.kv_blocks = engine.pool().total();
+  out.block_tokens = plan.engine.limits.block_tokens;
+  out.max_batched_tokens = plan.engine.limits.max_batched_tokens;
+  // MLA: every rank has the same.
+  const std::int64_t ranks = llm.latent.has_value() ? 1 : tp;
+  out.kv_token_bytes = llm.kv_bytes_per_token_per_rank(kv_dtype, tp) * ranks;
+  out.prefill_tokens_per_s = static_cast<double>(
+      recompute_rate(*predicted_step_time(plan), plan.engine.limits.max_batched_tokens));
+  out.weight = plan.config.weight;
+  return out;
+}
+
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
-                                    std::size_t replica, HostLinks* links, Machines* machines,
+                                    const ReplicaPlace& place, HostLinks* links, Machines* machines,
                                     EngineListener& listener) {
   const Json& kind = plan.config.engine.step_time;
   std::unique_ptr<StepTime> step_time = Registry<StepTime>::instance().make(
       ConfigNode(kind, node.file(), node.path() + "/engine/step_time"), plan.context);
   const StepTime& times = *step_time;
   Engine::Options options = plan.engine;
-  options.replica = static_cast<std::int32_t>(replica);
+  options.replica = static_cast<std::int32_t>(place.replica);
   auto engine = std::make_unique<Engine>(world, options, std::move(step_time), listener);
   if (!plan.config.connector) return engine;
   const Connector::Context context =
-      connector_context(plan, replica, *engine, times, *links, *machines);
+      connector_context(plan, place, *engine, times, *links, *machines);
   engine->set_connector(Registry<Connector>::instance().make(
       ConfigNode(*plan.config.connector, node.file(), node.path() + "/connector"), context));
   context.host.dram().hold(context.name, engine->connector()->dram());

@@ -1,6 +1,7 @@
-// Builds the replicas of a pool: engines with their HBM, host links, copy engines and connectors.
+// Builds the replicas of a pool: engines with their HBM and connectors.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,35 +25,40 @@ struct PoolPlan {
   ApiServerCosts api;
   EngineDefaults defaults;
   std::vector<std::string> assumed;  // profiles that hold an assumed row
+  double gpu_usd_per_hour = 0;
+
+  [[nodiscard]] std::int64_t gpus_per_replica() const { return config.tensor_parallel; }
+  [[nodiscard]] Role role() const {
+    if (config.role == "prefill") return Role::kPrefill;
+    return config.role == "decode" ? Role::kDecode : Role::kAggregated;
+  }
+  [[nodiscard]] std::int64_t most_replicas() const {
+    return std::max(config.replicas, config.max_replicas.value_or(config.replicas));
+  }
 };
 
 // Throws ConfigError for everything that does not fit together. `node` paths complaints.
 PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
                    const std::vector<NodeConfig>& nodes);
 
-// The PCIe tree of the pool's nodes; lanes stay where they are made.
-class HostLinks {
- public:
-  // `free`: copies cost no time (what-if).
-  HostLinks(World& world, const PoolPlan& plan, bool free);
-  [[nodiscard]] Lane& to_host(std::size_t replica) { return *lanes_.at(2 * replica); }
-  [[nodiscard]] Lane& to_device(std::size_t replica) { return *lanes_.at(2 * replica + 1); }
-  [[nodiscard]] std::vector<ResourceUse> resources() const;
-  // Copies are live operations.
-  void set_live(LiveLanes& lanes);
+class HostLinks;
 
- private:
-  std::int64_t ranks_;
-  std::vector<std::unique_ptr<DuplexLink>> links_;
-  std::vector<std::unique_ptr<Lane>> lanes_;
+// A replica among all of the run.
+struct ReplicaPlace {
+  std::size_t replica = 0;  // number through all pools
+  std::size_t in_pool = 0;
+  std::size_t machine = 0;
 };
 
-// Replicas that fit on a node, >= 1.
-std::int64_t replicas_per_node(const PoolPlan& plan);
+// Step times of its replicas, for who predicts them.
+std::unique_ptr<StepTime> predicted_step_time(const PoolPlan& plan);
+
+// What an operator states of a replica.
+ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, const Engine& engine);
 
 // `links` and `machines` may be null when the pool has no connector.
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
-                                    std::size_t replica, HostLinks* links, Machines* machines,
+                                    const ReplicaPlace& place, HostLinks* links, Machines* machines,
                                     EngineListener& listener);
 
 }  // namespace kvsim

@@ -71,13 +71,15 @@ void add_machines(const Machines& machines, Seconds ended, RunFacts& out) {
   }
 }
 
-void add_connector(const Connector& connector, RunFacts& out) {
+// `tiers`: where the connector's stand among the run's.
+void add_connector(const Connector& connector, const std::vector<std::size_t>& tiers,
+                   RunFacts& out) {
   for (const std::string& warning : connector.warnings())
     if (std::find(out.warnings.begin(), out.warnings.end(), warning) == out.warnings.end())
       out.warnings.push_back(warning);
   std::size_t tier = 1;
   for (const TierUse& use : connector.tiers()) {
-    TierFacts& facts = out.tiers[tier++];
+    TierFacts& facts = out.tiers[tiers[tier++]];
     facts.evicted += Tokens(use.evicted_tokens);
     facts.stored += Bytes(use.stored_bytes);
     facts.dropped += Tokens(use.dropped_tokens);
@@ -110,10 +112,10 @@ std::vector<ResourceFacts> resources_of(const FinishedRun& run) {
     for (ResourceUse& use : more) uses.push_back(std::move(use));
   };
   if (run.links != nullptr) add(run.links->resources());
-  for (const auto& engine : run.frontend.engines())
-    if (engine->connector() != nullptr) add(engine->connector()->resources());
-  for (std::size_t i = 0; i < run.frontend.engines().size(); ++i)
-    if (const Engine& engine = *run.frontend.engines()[i]; engine.connector() != nullptr)
+  for (const auto& replica : run.frontend.replicas())
+    if (const Connector* connector = replica->engine->connector()) add(connector->resources());
+  for (std::size_t i = 0; i < run.frontend.replicas().size(); ++i)
+    if (const Engine& engine = *run.frontend.replicas()[i]->engine; engine.connector() != nullptr)
       add({stalls_of(engine, i)});
   if (run.machines != nullptr) add(run.machines->resources());
   std::vector<ResourceFacts> out;
@@ -136,8 +138,8 @@ void add_tier_costs(const FinishedRun& run, CostInputs& inputs) {
   const PriceBook& prices = run.prices;
   Bytes dram{0};
   Bytes flash{0};
-  for (const auto& engine : run.frontend.engines())
-    if (engine->connector() != nullptr) dram += engine->connector()->dram();
+  for (const auto& replica : run.frontend.replicas())
+    if (const Connector* connector = replica->engine->connector()) dram += connector->dram();
   if (run.machines != nullptr) {
     for (const Machines::NamedStore& store : run.machines->stores()) dram += store.store->dram();
     // A tmpfs takes memory, and only for what is in it.
@@ -155,20 +157,32 @@ void add_tier_costs(const FinishedRun& run, CostInputs& inputs) {
   inputs.nvme_gb = {{flash.real() / kGigabyte, prices.nvme_usd_per_gb_hour.value}};
 }
 
+// GPUs of a pool, on the average over the run: replicas that are not up cost nothing.
+double gpus_of(const FinishedRun& run, std::size_t pool) {
+  Seconds up{0};
+  for (const auto& replica : run.frontend.replicas())
+    if (static_cast<std::size_t>(replica->pool) == pool) up += replica->up_before;
+  const PoolPlan& plan = run.pools[pool];
+  const auto gpus = static_cast<double>(plan.gpus_per_replica());
+  const double all = static_cast<double>(plan.config.replicas) * gpus;
+  const bool fixed = plan.most_replicas() == plan.config.replicas;
+  return fixed || run.ended <= Seconds(0) ? all : gpus * (up / run.ended);
+}
+
 CostInputs cost_of(const FinishedRun& run) {
-  const PoolConfig& pool = run.pool.config;
   const PriceBook& prices = run.prices;
-  const double gpus = static_cast<double>(pool.replicas * pool.tensor_parallel);
-  const double nodes = std::ceil(gpus / static_cast<double>(run.pool.node.gpus));
   CostInputs inputs;
-  inputs.gpus = {{gpus, *run.config.cost.gpu_usd_per_hour}};
-  inputs.nodes = {{nodes, prices.node_usd_per_hour.value}};
-  add_tier_costs(run, inputs);
-  if (!prices.power_included) {
-    inputs.power_w = gpus * run.pool.context.gpu.peaks.power_w * prices.power_share.value;
+  for (std::size_t i = 0; i < run.pools.size(); ++i) {
+    const double gpus = gpus_of(run, i);
+    inputs.gpus.push_back({gpus, run.pools[i].gpu_usd_per_hour});
+    if (prices.power_included) continue;
+    inputs.power_w += gpus * run.pools[i].context.gpu.peaks.power_w * prices.power_share.value;
     inputs.power_usage_effectiveness = prices.power_usage_effectiveness.value;
     inputs.usd_per_kwh = prices.power_usd_per_kwh.value;
   }
+  inputs.nodes = {
+      {static_cast<double>(run.placement.machines.size()), prices.node_usd_per_hour.value}};
+  add_tier_costs(run, inputs);
   return inputs;
 }
 
@@ -178,22 +192,27 @@ RunFacts gather_facts(const FinishedRun& run) {
   RunFacts out;
   out.name = run.config.name;
   out.warnings = run.config.warnings;
-  out.gpus = run.pool.config.replicas * run.pool.config.tensor_parallel;
+  out.gpus = 0;
+  for (std::size_t i = 0; i < run.pools.size(); ++i) out.gpus += gpus_of(run, i);
   out.tiers.resize(run.tiers.size());
   for (std::size_t i = 0; i < run.tiers.size(); ++i) out.tiers[i].name = run.tiers[i];
   if (run.machines != nullptr) out.fetch_stages.assign(kStageNames.begin(), kStageNames.end());
-  for (const auto& engine : run.frontend.engines()) {
-    out.tiers[0].evicted += Tokens(engine->pool().evicted_blocks() * engine->block_tokens());
-    out.recomputed += Tokens(engine->recomputed_tokens());
-    add_waits(*engine, out.waits);
-    if (engine->connector() != nullptr) add_connector(*engine->connector(), out);
+  for (const auto& replica : run.frontend.replicas()) {
+    const Engine& engine = *replica->engine;
+    out.tiers[0].evicted += Tokens(engine.pool().evicted_blocks() * engine.block_tokens());
+    out.recomputed += Tokens(engine.recomputed_tokens());
+    add_waits(engine, out.waits);
+    if (engine.connector() != nullptr) add_connector(*engine.connector(), replica->tiers, out);
   }
   if (run.machines != nullptr) add_machines(*run.machines, run.ended, out);
   out.resources = resources_of(run);
   out.cost = cost_of(run);
   out.simulated = run.ended;
-  if (!run.pool.assumed.empty())
-    out.warnings.push_back("assumed, not measured: " + join_names(run.pool.assumed));
+  std::vector<std::string> assumed;
+  for (const PoolPlan& pool : run.pools)
+    for (const std::string& name : pool.assumed)
+      if (std::find(assumed.begin(), assumed.end(), name) == assumed.end()) assumed.push_back(name);
+  if (!assumed.empty()) out.warnings.push_back("assumed, not measured: " + join_names(assumed));
   return out;
 }
 

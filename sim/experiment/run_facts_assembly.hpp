@@ -1,9 +1,11 @@
 // What the parts of a run say of themselves once it is over, gathered for its summary.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
+#include "sim/experiment/host_links.hpp"
 #include "sim/experiment/machines.hpp"
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/frontend/frontend.hpp"
@@ -14,7 +16,8 @@ namespace kvsim {
 
 struct FinishedRun {
   const ExperimentConfig& config;
-  const PoolPlan& pool;
+  std::span<const PoolPlan> pools;
+  const Placement& placement;
   const PriceBook& prices;
   const std::vector<std::string>& tiers;  // HBM first
   const Frontend& frontend;

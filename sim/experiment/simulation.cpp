@@ -12,6 +12,8 @@
 #include "sim/engine/scheduler.hpp"
 #include "sim/experiment/calibrated.hpp"
 #include "sim/experiment/complaints.hpp"
+#include "sim/experiment/dispatch_assembly.hpp"
+#include "sim/experiment/host_links.hpp"
 #include "sim/experiment/live_session.hpp"
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/experiment/run_facts_assembly.hpp"
@@ -26,26 +28,6 @@ namespace kvsim {
 namespace {
 
 constexpr const char* kVersion = "0.1.0";
-
-// "router" holds the plug-in's options and one of ours.
-struct RouterConfig {
-  Json plugin;
-  Seconds view_refresh{0.05};
-};
-
-RouterConfig read_router(const ConfigNode& node, const Json& router) {
-  RouterConfig out;
-  out.plugin = router;
-  if (!router.is_object() || !router.contains("view_refresh_s")) return out;
-  const ConfigNode refresh = node.at("router").at("view_refresh_s");
-  out.view_refresh = Seconds(refresh.number({0, 1e6}));
-  // A shorter period costs more events than all requests together.
-  constexpr Seconds kShortest{1e-3};
-  if (out.view_refresh > Seconds(0) && out.view_refresh < kShortest)
-    refresh.fail(refresh.found(), "0 (always fresh), or at least 0.001");
-  out.plugin.erase("view_refresh_s");
-  return out;
-}
 
 std::string place_of(const ConfigNode& node) { return node.file() + ": " + node.path(); }
 
@@ -89,9 +71,11 @@ struct Simulation::State {
   Json json;
   ConfigNode node;
   ExperimentConfig config;
-  RouterConfig router;
+  RouterPlan router;
   LoadConfig load;
-  PoolPlan pool;
+  std::vector<PoolPlan> pools;
+  Placement placement;
+  std::vector<std::string> llms;  // by Request::llm
   PriceBook prices;
   Json resolved;
   RunProvenance provenance;
@@ -118,9 +102,12 @@ struct Simulation::State {
   }
   State(const State&) = delete;
   void read();
+  void read_pool(std::size_t index);
   void resolve();
   void open_live();
   void build_machines();
+  void add_replicas(std::size_t index);
+  [[nodiscard]] std::vector<std::size_t> number_tiers(const Connector* connector);
   void build();
   void close_window(Seconds) { world.stop(); }
   [[nodiscard]] RunFacts facts() const;
@@ -142,17 +129,12 @@ Simulation::State::State(const ConfigNode& experiment)
 
 void Simulation::State::read() {
   if (!node.has("schema")) node.fail("no \"schema\"", "\"schema\": \"kvsim.experiment/1\"");
-  if (config.pools.size() != 1)
-    node.at("pools").fail(fmt::format("{} pools", config.pools.size()), "one pool");
+  if (config.pools.empty()) node.at("pools").fail("no pools", "one or more");
   if (config.nodes.empty()) config.nodes.emplace_back();
   config.network = named_by(node.file() + ": /network", [&] { return read_network(node); });
   router = read_router(node, config.router);
-  const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
-  find_profile(pool_node, "llm", "llm", config.pools.front().llm);
-  find_profile(pool_node, "gpu", "gpu", config.pools.front().gpu);
-  find_scheduler(pool_node, config.pools.front().engine);
-  pool = named_by(place_of(pool_node),
-                  [&] { return plan_pool(pool_node, config.pools.front(), config.nodes); });
+  for (std::size_t i = 0; i < config.pools.size(); ++i) read_pool(i);
+  placement = place_replicas(pools);
   load = read_load(node, config.load);
   check_free(node, config.assume_free);
   const auto seed = static_cast<std::uint64_t>(config.seed);
@@ -160,27 +142,52 @@ void Simulation::State::read() {
   if (node.has("cost")) find_profile(node.at("cost"), "prices", "prices", config.cost.prices);
   prices = named_by(node.file(), [&] { return load_prices(config.cost.prices); });
   if (!config.cost.gpu_usd_per_hour)
-    config.cost.gpu_usd_per_hour = named_by(
-        node.file() + ": /cost", [&] { return prices.gpu(pool.context.gpu.name).usd_per_hour; });
+    for (PoolPlan& pool : pools)
+      pool.gpu_usd_per_hour = named_by(
+          node.file() + ": /cost", [&] { return prices.gpu(pool.context.gpu.name).usd_per_hour; });
+}
+
+void Simulation::State::read_pool(std::size_t index) {
+  const ConfigNode pool_node = node.at("pools").at(index);
+  PoolConfig& pool = config.pools[index];
+  if (!pool_node.has("name") && config.pools.size() > 1) pool.name += fmt::format("-{}", index);
+  for (std::size_t i = 0; i < index; ++i)
+    if (config.pools[i].name == pool.name)
+      pool_node.fail("two pools called \"" + pool.name + "\"", "a name of its own for each");
+  find_profile(pool_node, "llm", "llm", pool.llm);
+  find_profile(pool_node, "gpu", "gpu", pool.gpu);
+  find_scheduler(pool_node, pool.engine);
+  pools.push_back(
+      named_by(place_of(pool_node), [&] { return plan_pool(pool_node, pool, config.nodes); }));
+  const std::string& llm = pools.back().context.llm.name;
+  if (std::find(llms.begin(), llms.end(), llm) == llms.end()) llms.push_back(llm);
+  if (config.cost.gpu_usd_per_hour) pools.back().gpu_usd_per_hour = *config.cost.gpu_usd_per_hour;
 }
 
 void Simulation::State::resolve() {
-  config.pools.front() = pool.config;
+  for (std::size_t i = 0; i < pools.size(); ++i) config.pools[i] = pools[i].config;
+  if (pools.size() == 1) config.cost.gpu_usd_per_hour = pools.front().gpu_usd_per_hour;
   resolved = echo_config(config);
   resolved["workload"] = resolve_workload(node);
   resolved["load"] = echo_config(load);
-  resolved["router"] = Registry<Router>::instance()
-                           .find(ConfigNode(router.plugin, node.file(), "/router"))
-                           .resolve(ConfigNode(router.plugin, node.file(), "/router"));
-  resolved["router"]["view_refresh_s"] = router.view_refresh.count();
+  resolved["router"] = resolve_router(node, router);
   provenance.version = kVersion;
   provenance.config_sha256 = sha256_hex(resolved.dump());
   provenance.seed = static_cast<std::uint64_t>(config.seed);
-  provenance.profiles = {"llm/" + pool.context.llm.name, "gpu/" + pool.context.gpu.name,
-                         "engine/vllm", "prices/" + prices.name};
+  std::set<std::string> gpus;
+  for (const std::string& llm : llms) provenance.profiles.push_back("llm/" + llm);
+  for (const PoolPlan& pool : pools)
+    if (gpus.insert(pool.context.gpu.name).second)
+      provenance.profiles.push_back("gpu/" + pool.context.gpu.name);
+  provenance.profiles.push_back("engine/vllm");
+  provenance.profiles.push_back("prices/" + prices.name);
   for (const std::string& name : load_calibrations(json, node.file()).names)
     provenance.profiles.push_back("calibration/" + name);
-  provenance.assumed_profiles = pool.assumed;
+  for (const PoolPlan& pool : pools)
+    for (const std::string& name : pool.assumed)
+      if (std::find(provenance.assumed_profiles.begin(), provenance.assumed_profiles.end(), name) ==
+          provenance.assumed_profiles.end())
+        provenance.assumed_profiles.push_back(name);
 }
 
 void Simulation::State::build() {
@@ -188,31 +195,27 @@ void Simulation::State::build() {
   check_context().replay = fmt::format("seed {}, configuration {}, kvsim run {}", config.seed,
                                        provenance.config_sha256.substr(0, 12), node.file());
   Frontend::Options options;
-  options.view_refresh = router.view_refresh;
   options.client_timeout = load.client_timeout;
-  options.api = pool.api;
+  options.disaggregation = config.disaggregation.options;
+  options.attempts = static_cast<std::int32_t>(config.retry.attempts);
+  options.backoff = config.retry.backoff;
   frontend = std::make_unique<Frontend>(world, options, recorder);
   open_live();
-  if (pool.config.connector) build_machines();
-  Router::Context context;
-  context.seed = provenance.seed;
-  const ConfigNode pool_node = node.at("pools").at(std::size_t{0});
-  for (std::int64_t i = 0; i < pool.config.replicas; ++i) {
-    frontend->add_engine(named_by(place_of(pool_node), [&] {
-      return make_engine(world, pool_node, pool, static_cast<std::size_t>(i), links.get(),
-                         machines.get(), *frontend);
-    }));
-    ReplicaFacts facts;
-    facts.kv_blocks = frontend->engines().back()->pool().total();
-    context.replicas.push_back(std::move(facts));
-  }
+  const auto connected = [](const PoolPlan& pool) { return pool.config.connector.has_value(); };
+  if (std::any_of(pools.begin(), pools.end(), connected)) build_machines();
+  for (std::size_t i = 0; i < pools.size(); ++i) add_replicas(i);
   if (machines) named_by(node.file() + ": /nodes", [&] { machines->check_dram(); });
   for (const std::string& name : unreached_stores())
     config.warnings.push_back("store " + name + ": no connector asks it");
-  if (const Connector* connector = frontend->engines().front()->connector())
-    for (const TierUse& tier : connector->tiers()) tiers.push_back(tier.name);
-  frontend->set_router(Registry<Router>::instance().make(
-      ConfigNode(router.plugin, node.file(), "/router"), context));
+  add_dispatchers(world,
+                  {.node = node,
+                   .router = router,
+                   .config = config,
+                   .pools = pools,
+                   .tiers = tiers,
+                   .machines = machines.get(),
+                   .seed = provenance.seed},
+                  *frontend);
   LoadDriver::Options clients;
   clients.clients = load.clients();
   clients.think = load.think();
@@ -222,6 +225,43 @@ void Simulation::State::build() {
         std::make_unique<Timer>(world, Priority::kClient, call<&State::close_window>(), this);
     end_of_window->set(config.measure.warmup + *config.measure.duration);
   }
+}
+
+void Simulation::State::add_replicas(std::size_t index) {
+  const PoolPlan& pool = pools[index];
+  const ConfigNode pool_node = node.at("pools").at(index);
+  for (std::size_t i = 0; i < placement.replicas[index].size(); ++i) {
+    const Place& place = placement.of(index, i);
+    const ReplicaPlace where{
+        .replica = frontend->replicas().size(), .in_pool = i, .machine = place.machine};
+    auto engine = named_by(place_of(pool_node), [&] {
+      return make_engine(world, pool_node, pool, where, links.get(), machines.get(), *frontend);
+    });
+    Replica::Setup setup;
+    setup.facts = replica_facts(pool, where, *engine);
+    setup.role = pool.role();
+    setup.llm = static_cast<std::int32_t>(
+        std::find(llms.begin(), llms.end(), pool.context.llm.name) - llms.begin());
+    setup.pool = static_cast<std::int32_t>(index);
+    setup.api = pool.api;
+    setup.tiers = number_tiers(engine->connector());
+    Replica& replica = frontend->add_replica(std::move(setup), std::move(engine));
+    if (static_cast<std::int64_t>(i) >= pool.config.replicas) replica.state = Replica::State::kDown;
+  }
+}
+
+// Tiers of one name are one tier, whichever pool has them.
+std::vector<std::size_t> Simulation::State::number_tiers(const Connector* connector) {
+  std::vector<std::size_t> out = {0};
+  if (connector == nullptr) return out;
+  for (const TierUse& use : connector->tiers()) {
+    const auto at = std::find(tiers.begin(), tiers.end(), use.name);
+    out.push_back(static_cast<std::size_t>(at - tiers.begin()));
+    if (at == tiers.end()) tiers.push_back(use.name);
+  }
+  if (tiers.size() > RequestRecord().hit_tokens.size())
+    node.at("pools").fail("tiers " + join_names(tiers), "no more than three below HBM in all");
+  return out;
 }
 
 std::vector<std::string> Simulation::State::unreached_stores() const {
@@ -237,8 +277,8 @@ void Simulation::State::open_live() {
   if (config.live.empty()) return;
   // What the model of a lane is made of here: calibrated, and as this experiment has it.
   Figures figures = load_calibrations(json, node.file()).figures;
-  figures["cpu"] = echo_config(pool.node.cpu);
-  figures["host_link"] = echo_config(pool.context.gpu.host_link);
+  figures["cpu"] = echo_config(pools.front().node.cpu);
+  figures["host_link"] = echo_config(pools.front().context.gpu.host_link);
   live = std::make_unique<LiveSession>(node.at("live"),
                                        LiveSession::Options{.lanes = config.live,
                                                             .shadow = config.shadow,
@@ -250,11 +290,11 @@ void Simulation::State::build_machines() {
   const auto& free = config.assume_free;
   const bool live_copies = live && live->drives(LiveLane::kCudaCopy);
   links = std::make_unique<HostLinks>(
-      world, pool, live_copies || std::find(free.begin(), free.end(), "pcie") != free.end());
+      world, pools, placement,
+      live_copies || std::find(free.begin(), free.end(), "pcie") != free.end());
   if (live) links->set_live(*live);
   Machines::Plan plan;
-  const std::int64_t nodes = groups_of(pool.config.replicas, replicas_per_node(pool));
-  plan.nodes.assign(static_cast<std::size_t>(nodes), pool.node);
+  plan.nodes = placement.machines;
   plan.network = config.network;
   plan.seed = provenance.seed;
   plan.deterministic = config.deterministic;
@@ -266,7 +306,8 @@ void Simulation::State::build_machines() {
 
 RunFacts Simulation::State::facts() const {
   RunFacts out = gather_facts({.config = config,
-                               .pool = pool,
+                               .pools = pools,
+                               .placement = placement,
                                .prices = prices,
                                .tiers = tiers,
                                .frontend = *frontend,
@@ -281,7 +322,8 @@ RunFacts Simulation::State::facts() const {
 
 std::string Simulation::State::stuck_engines() const {
   std::string text;
-  for (const auto& engine : frontend->engines()) {
+  for (const auto& replica : frontend->replicas()) {
+    const auto& engine = replica->engine;
     const EngineGauges gauges = engine->gauges(ended_at);
     if (gauges.running + gauges.waiting == 0) continue;
     text +=
@@ -326,10 +368,12 @@ void Simulation::run() {
   KV_CHECK(cut || (state.driver->finished() && counts.unfinished() == 0),
            "{} requests sent, {} ended, nothing left to happen{}", counts.arrived, counts.ended(),
            state.stuck_engines());
-  for (const auto& engine : state.frontend->engines())
-    KV_CHECK(cut || engine->connector() != nullptr ||
-                 engine->pool().free() == engine->pool().total() - 1,
-             "{} of {} blocks free at the end", engine->pool().free(), engine->pool().total());
+  for (const auto& replica : state.frontend->replicas()) {
+    const Engine& engine = *replica->engine;
+    KV_CHECK(
+        cut || engine.connector() != nullptr || engine.pool().free() == engine.pool().total() - 1,
+        "{} of {} blocks free at the end", engine.pool().free(), engine.pool().total());
+  }
 }
 
 Json Simulation::summary() const {

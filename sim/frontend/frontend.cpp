@@ -6,57 +6,75 @@
 
 namespace kvsim {
 
+using Place = Flight::Place;
+
 Frontend::Frontend(World& world, const Options& options, Recorder& recorder)
     : world_(world),
       options_(options),
       recorder_(recorder),
-      refresh_timer_(world, Priority::kObserve, call<&Frontend::refresh>(), this),
-      deliveries_(world, Priority::kDeliver,
-                  [this](Sequence*& sequence, Seconds now) { deliver(*sequence, now); }),
+      stations_(world, Priority::kDeliver,
+                [this](Flight*& flight, Seconds now) { proceed(*flight, now); }),
       deadline_timer_(world, Priority::kClient, call<&Frontend::give_up>(), this) {}
 
 Frontend::~Frontend() = default;
 
-void Frontend::add_engine(std::unique_ptr<Engine> engine) {
-  const std::string name = "api-server-" + std::to_string(engines_.size());
-  engines_.push_back(std::move(engine));
-  api_servers_.emplace_back(name, options_.api.servers);
-  views_.emplace_back();
-  delivery_lag_.emplace_back(0);
+Replica& Frontend::add_replica(Replica::Setup setup, std::unique_ptr<Engine> engine) {
+  const auto number = static_cast<std::int32_t>(replicas_.size());
+  replicas_.push_back(std::make_unique<Replica>(number, std::move(setup), std::move(engine)));
+  return *replicas_.back();
 }
 
-void Frontend::set_router(std::unique_ptr<Router> router) { router_ = std::move(router); }
+Dispatcher& Frontend::add_dispatcher(std::unique_ptr<Dispatcher> dispatcher) {
+  dispatcher->set_released([this](std::int64_t number) {
+    const auto at = held_.find(number);
+    KV_CHECK(at != held_.end(), "request number {} is not held", number);
+    Flight& flight = *at->second;
+    held_.erase(at);
+    dispatch(flight, world_.now());
+  });
+  dispatchers_.push_back(std::move(dispatcher));
+  return *dispatchers_.back();
+}
 
-Sequence& Frontend::acquire() {
+void Frontend::set_router(std::unique_ptr<Router> router, const Dispatcher::Options& options) {
+  Dispatcher::Side side;
+  side.router = std::move(router);
+  for (const auto& replica : replicas_) side.replicas.push_back(replica.get());
+  auto dispatcher = std::make_unique<Dispatcher>(world_, options);
+  dispatcher->set_main(std::move(side));
+  add_dispatcher(std::move(dispatcher));
+}
+
+Flight& Frontend::acquire() {
   if (unused_.empty()) {
-    sequences_.push_back(std::make_unique<Sequence>());
-    return *sequences_.back();
+    flights_.push_back(std::make_unique<Flight>());
+    return *flights_.back();
   }
-  Sequence& sequence = *unused_.back();
+  Flight& flight = *unused_.back();
   unused_.pop_back();
-  return sequence;
+  return flight;
 }
 
-void Frontend::recycle(Sequence& sequence) {
+void Frontend::recycle(Flight& flight) {
   // Vectors keep their capacity, the epoch outdates what still points here.
-  Sequence fresh;
-  fresh.epoch = sequence.epoch + 1;
-  fresh.hashes.swap(sequence.hashes);
-  fresh.blocks.swap(sequence.blocks);
-  fresh.request.prompt.swap(sequence.request.prompt);
+  Flight fresh;
+  fresh.epoch = flight.epoch + 1;
+  fresh.hashes.swap(flight.hashes);
+  fresh.blocks.swap(flight.blocks);
+  fresh.request.prompt.swap(flight.request.prompt);
   fresh.hashes.clear();
   fresh.blocks.clear();
-  sequence = std::move(fresh);
-  sequence.record.id = -1;
-  unused_.push_back(&sequence);
+  flight = std::move(fresh);
+  flight.record.id = -1;
+  unused_.push_back(&flight);
 }
 
 void Frontend::arrive(Request& request, Seconds intended) {
   const Seconds now = world_.now();
-  Sequence& sequence = acquire();
-  std::swap(sequence.request, request);
-  const Request& asked = sequence.request;
-  RequestRecord& record = sequence.record;
+  Flight& flight = acquire();
+  std::swap(flight.request, request);
+  const Request& asked = flight.request;
+  RequestRecord& record = flight.record;
   record.id = asked.id;
   record.session = asked.session;
   record.turn = asked.turn;
@@ -65,178 +83,297 @@ void Frontend::arrive(Request& request, Seconds intended) {
   record.sent = now;
   recorder_.arrived();
   ++in_flight_;
-  sequence.prompt_tokens = asked.input.count();
-  if (!engines_.front()->fits(asked)) {
-    finish(sequence, Outcome::kRefused, now);
+  flight.prompt_tokens = asked.input.count();
+  KV_CHECK(asked.llm >= 0 && static_cast<std::size_t>(asked.llm) < dispatchers_.size());
+  if (!dispatcher(flight).fits(asked)) {
+    finish(flight, Outcome::kRefused, now);
     return;
   }
-  record.replica = route(sequence, now);
-  const auto replica = static_cast<std::size_t>(record.replica);
-  ++views_[replica].in_flight;
-  if (options_.client_timeout > Seconds(0)) watch_deadline(sequence);
-  const ApiServerCosts& api = options_.api;
-  engines_[replica]->catch_up(now);  // its tokens are in the API server's queue already
-  const Seconds work = api.cpu_per_request + api.cpu_per_input_token * asked.input.real();
-  const Seconds at = api_servers_[replica].serve(now, work) + api.latency;
-  deliveries_.add(at, &sequence);
+  if (options_.client_timeout > Seconds(0)) watch_deadline(flight);
+  enter(flight, now);
 }
 
-std::int32_t Frontend::route(Sequence& sequence, Seconds now) {
-  if (engines_.size() == 1) return 0;
-  if (router_->needs_gauges()) {
-    if (options_.view_refresh > Seconds(0)) {
-      start_refreshing(now);
-    } else {
-      refresh(now);
-    }
-  }
-  Ask ask;
-  ask.input_tokens = sequence.prompt_tokens;
-  ask.session = sequence.request.session;
-  if (router_->hashes().block_tokens != 0) {
-    const std::int64_t block = engines_.front()->block_tokens();
-    extend_block_hashes(sequence.request, block, sequence.prompt_tokens, sequence.hashes);
-    ask.prompt_hashes = sequence.hashes;
-  }
-  const Decision decision = router_->route(ask, {.now = now, .replicas = views_});
-  KV_CHECK(decision.replica >= 0 && decision.replica < static_cast<int>(engines_.size()));
-  return decision.replica;
+void Frontend::enter(Flight& flight, Seconds now) {
+  ++flight.attempts;
+  flight.number = ++numbers_;
+  const Seconds done = dispatcher(flight).gateway(now, flight.prompt_tokens);
+  if (done <= now) return admit(flight, now);
+  flight.place = Place::kGateway;
+  stations_.add(done, &flight);
 }
 
-void Frontend::start_refreshing(Seconds now) {
-  if (refresh_timer_.pending()) return;
-  // Refreshes lie on multiples of the period, whether or not anybody looked in between.
-  const double period = options_.view_refresh.count();
-  refreshes_ = static_cast<std::int64_t>(std::floor(now.count() / period)) + 1;
-  refresh_timer_.set(Seconds(period * static_cast<double>(refreshes_)));
+void Frontend::admit(Flight& flight, Seconds now) {
+  switch (dispatcher(flight).admit(flight, now)) {
+    case Admission::Verdict::kAdmit:
+      return dispatch(flight, now);
+    case Admission::Verdict::kHold:
+      flight.place = Place::kHeld;
+      held_.emplace(flight.number, &flight);
+      return;
+    case Admission::Verdict::kRefuse:
+      return finish(flight, Outcome::kRefused, now);
+  }
 }
 
-void Frontend::refresh(Seconds now) {
-  for (std::size_t i = 0; i < engines_.size(); ++i) {
-    const EngineGauges gauges = engines_[i]->gauges(now);
-    views_[i].running = gauges.running;
-    views_[i].waiting = gauges.waiting;
-    views_[i].kv_usage = gauges.kv_usage;
-  }
-  if (options_.view_refresh <= Seconds(0) || in_flight_ == 0) return;
-  ++refreshes_;
-  refresh_timer_.set(Seconds(options_.view_refresh.count() * static_cast<double>(refreshes_)));
+void Frontend::dispatch(Flight& flight, Seconds now) {
+  const Dispatcher::Route route = dispatcher(flight).route(flight, now);
+  if (route.nobody) return fail(flight, now);
+  if (route.replica == nullptr) return finish(flight, Outcome::kRefused, now);
+  if (route.prefill != nullptr) return begin_prefill(flight, route, now);
+  send(flight, *route.replica, route.choice, now);
 }
 
-void Frontend::deliver(Sequence& sequence, Seconds now) {
-  if (sequence.aborted) {
-    finish(sequence, sequence.abort_outcome, now);
-    return;
+void Frontend::send(Flight& flight, Replica& replica, std::int32_t choice, Seconds now) {
+  flight.record.replica = replica.index;
+  if (flight.replica == nullptr) {
+    flight.replica = &replica;
+    flight.choice = choice;
+    ++replica.in_flight;
+    dispatcher(flight).sent(flight);
   }
-  sequence.received = now;
-  engines_[static_cast<std::size_t>(sequence.record.replica)]->submit(sequence);
+  if (watcher_ != nullptr) watcher_->arrived(flight, now);
+  const ApiServerCosts& api = replica.api;
+  replica.engine->catch_up(now);  // its tokens are in the API server's queue already
+  const double tokens = static_cast<double>(flight.prompt_tokens);
+  const Seconds work = api.cpu_per_request + api.cpu_per_input_token * tokens;
+  flight.place = Place::kApiServer;
+  stations_.add(replica.api_server.serve(now, work) + api.latency, &flight);
+}
+
+void Frontend::proceed(Flight& flight, Seconds now) {
+  const Place at = flight.place;
+  if (flight.aborted) {
+    if (flight.prefill_half) return prefill_ended(flight, flight.abort_outcome, now);
+    return finish(flight, flight.abort_outcome, now);
+  }
+  switch (at) {
+    case Place::kGateway:
+      return admit(flight, now);
+    case Place::kRetry:
+      return enter(flight, now);
+    case Place::kPrefill:
+      return send(flight, *flight.replica, flight.choice, now);
+    default:
+      return deliver(flight, now);
+  }
+}
+
+void Frontend::deliver(Flight& flight, Seconds now) {
+  if (!flight.replica->up()) {  // the connection is refused
+    if (flight.prefill_half) return prefill_ended(flight, Outcome::kFailed, now);
+    return fail(flight, now);
+  }
+  flight.place = Place::kEngine;
+  flight.received = now;
+  flight.replica->engine->submit(flight);
+}
+
+void Frontend::leave_replica(Flight& flight, Seconds now) {
+  Replica& replica = *flight.replica;
+  flight.replica = nullptr;
+  --replica.in_flight;
+  dispatcher(flight).ended(flight, now);
+  if (replica.state == Replica::State::kDraining && replica.in_flight == 0 && idle_) idle_(replica);
+}
+
+void Frontend::fail(Flight& flight, Seconds now) {
+  if (flight.attempts >= options_.attempts) return finish(flight, Outcome::kFailed, now);
+  if (flight.replica != nullptr) leave_replica(flight, now);
+  part_from_half(flight);
+  // It starts over: only what its client has seen stays.
+  const RequestRecord record = flight.record;
+  const std::int32_t attempts = flight.attempts;
+  Flight fresh;
+  fresh.epoch = flight.epoch + 1;
+  fresh.hashes.swap(flight.hashes);
+  fresh.hashes.clear();
+  std::swap(fresh.request, flight.request);
+  fresh.prompt_tokens = record.input_tokens;
+  fresh.attempts = attempts;
+  fresh.record = record;
+  fresh.record.replica = -1;
+  fresh.record.first_token = Seconds(-1);
+  fresh.record.hit_tokens = {};
+  fresh.record.queue = fresh.record.lookup = fresh.record.fetch = fresh.record.prefill = Seconds(0);
+  fresh.record.fetch_stages = {};
+  if (flight.taken > 0) give_back_first_token(fresh.request);
+  flight = std::move(fresh);
+  flight.place = Place::kRetry;
+  stations_.add(now + options_.backoff * std::pow(2.0, attempts - 1), &flight);
 }
 
 bool Frontend::has_given_up(const RequestRecord& record, Seconds at) const {
   return options_.client_timeout > Seconds(0) && at > record.sent + options_.client_timeout;
 }
 
-Seconds Frontend::detokenise(std::int32_t replica, std::int64_t tokens, Seconds now) {
-  const Seconds each = options_.api.cpu_per_output_token;
+Seconds Frontend::detokenise(Replica& replica, std::int64_t tokens, Seconds now) {
+  const Seconds each = replica.api.cpu_per_output_token;
   if (each <= Seconds(0)) return Seconds(0);
-  const auto at = static_cast<std::size_t>(replica);
   const Seconds work = each * static_cast<double>(tokens);
-  return delivery_lag_[at] = api_servers_[at].serve_by_all(now, work) - now;
+  return replica.delivery_lag = replica.api_server.serve_by_all(now, work) - now;
 }
 
 void Frontend::first_token(Sequence& sequence, Seconds now) {
-  const Seconds at = now + detokenise(sequence.record.replica, 1, now);
-  if (has_given_up(sequence.record, at)) return;
-  sequence.record.first_token = at;
-  split_time_to_first_token(sequence, now);
+  auto& flight = static_cast<Flight&>(sequence);
+  const Seconds at = now + detokenise(*flight.replica, 1, now);
+  if (!flight.told_first) {
+    flight.told_first = true;
+    dispatcher(flight).first_token(flight, now);
+  }
+  if (watcher_ != nullptr) watcher_->first_token(flight, now);
+  if (flight.prefill_half) {
+    if (flight.other_half == nullptr) return;
+    Flight& main = *flight.other_half;
+    flight.record.first_token = at;
+    take_parts(flight, now, main.record);
+    if (options_.disaggregation.first_token != "prefill" || has_given_up(main.record, at)) return;
+    main.answered = 1;
+    main.record.first_token = at;
+    const RequestRecord& r = main.record;
+    main.record.other = r.first_token - r.sent - r.queue - r.lookup - r.fetch - r.prefill;
+    return;
+  }
+  if (has_given_up(flight.record, at)) return;
+  if (flight.answered > 0) {
+    recorder_.gap(at - flight.record.first_token, 1, at);
+    return;
+  }
+  flight.record.first_token = at;
+  split_time_to_first_token(flight, now);
 }
 
-void Frontend::split_time_to_first_token(Sequence& sequence, Seconds engine_time) {
-  RequestRecord& record = sequence.record;
-  const Seconds since_scheduled = engine_time - sequence.first_scheduled;
-  const Seconds lookups_since = sequence.lookup_time - sequence.lookup_before;
-  record.lookup = sequence.lookup_time;
-  record.prefill = since_scheduled - (record.fetch - sequence.fetched_before) - lookups_since;
-  record.queue = sequence.first_scheduled - sequence.received - sequence.fetched_before -
-                 sequence.lookup_before;
-  record.other = (sequence.received - record.sent) + (record.first_token - engine_time);
+// Hits in terms of the run's tiers. What a decode replica got from a prefill replica is no hit.
+void Frontend::take_hits(const Flight& flight, RequestRecord& record) {
+  std::array<std::int64_t, 4> hits{};
+  const auto& own = flight.record.hit_tokens;
+  for (std::size_t i = 0; i < own.size(); ++i)
+    if (own[i] > 0) hits[flight.replica == nullptr ? i : flight.replica->tiers[i]] += own[i];
+  record.hit_tokens = hits;
 }
 
 void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
-  const Seconds at = now + delivery_lag_[static_cast<std::size_t>(sequence.record.replica)];
+  auto& flight = static_cast<Flight&>(sequence);
+  if (watcher_ != nullptr) watcher_->ended(flight, outcome, now);
+  if (flight.prefill_half) return prefill_ended(flight, outcome, now);
+  if (outcome == Outcome::kFailed && !has_given_up(flight.record, now)) return fail(flight, now);
+  const Seconds at = now + flight.replica->delivery_lag;
   // The engine hears of it at the end of a step, which may bring the whole answer too late.
-  if (outcome == Outcome::kCompleted && has_given_up(sequence.record, at))
+  if (outcome == Outcome::kCompleted && has_given_up(flight.record, at))
     outcome = Outcome::kTimedOut;
-  finish(sequence, outcome, at);
+  if (flight.remote_number < 0) take_hits(flight, flight.record);
+  finish(flight, outcome, at);
 }
 
 void Frontend::token_gap(std::int32_t replica, Seconds gap, std::int64_t sequences, Seconds now) {
   // A client's gap is the engine's and what the API server has fallen behind meanwhile.
-  const Seconds before = delivery_lag_[static_cast<std::size_t>(replica)];
-  const Seconds lag = detokenise(replica, sequences, now);
+  Replica& by = *replicas_[static_cast<std::size_t>(replica)];
+  const Seconds before = by.delivery_lag;
+  const Seconds lag = detokenise(by, sequences, now);
   recorder_.gap(std::max(Seconds(0), gap + lag - before), sequences, now);
 }
 
-void Frontend::finish(Sequence& sequence, Outcome outcome, Seconds at) {
-  RequestRecord& record = sequence.record;
+void Frontend::finish(Flight& flight, Outcome outcome, Seconds at) {
+  RequestRecord& record = flight.record;
   record.outcome = outcome;
   record.ended = at;
   last_ended_ = std::max(last_ended_, at);
   if (outcome == Outcome::kTimedOut) record.ended = record.sent + options_.client_timeout;
-  if (record.first_token < Seconds(0) && sequence.received >= Seconds(0)) {
-    const bool scheduled = sequence.first_scheduled >= Seconds(0);
-    const Seconds until = scheduled ? sequence.first_scheduled : record.ended;
-    const Seconds fetched = scheduled ? sequence.fetched_before : record.fetch;
-    record.queue = std::max(Seconds(0), until - sequence.received - fetched);
+  if (record.first_token < Seconds(0) && flight.received >= Seconds(0)) {
+    const bool scheduled = flight.first_scheduled >= Seconds(0);
+    const Seconds until = scheduled ? flight.first_scheduled : record.ended;
+    const Seconds fetched = scheduled ? flight.fetched_before : record.fetch;
+    record.queue = std::max(Seconds(0), until - flight.received - fetched);
   }
   record.output_tokens = outcome == Outcome::kCompleted
-                             ? sequence.request.output.count()
-                             : std::max<std::int64_t>(0, sequence.produced);
-  if (record.replica >= 0) {
-    const auto replica = static_cast<std::size_t>(record.replica);
-    --views_[replica].in_flight;
-  }
+                             ? flight.request.output.count() + flight.taken
+                             : std::max<std::int64_t>(0, flight.produced) + flight.answered;
+  if (flight.replica != nullptr) leave_replica(flight, world_.now());
+  part_from_half(flight);
   --in_flight_;
   recorder_.finished(record);
-  if (ended_) ended_(sequence.request, std::max(at, world_.now()));
-  recycle(sequence);
+  if (ended_) ended_(flight.request, std::max(at, world_.now()));
+  recycle(flight);
 }
 
-void Frontend::watch_deadline(Sequence& sequence) {
-  deadlines_.push_back({world_.now() + options_.client_timeout, &sequence, sequence.record.id});
+void Frontend::watch_deadline(Flight& flight) {
+  deadlines_.push_back({world_.now() + options_.client_timeout, &flight, flight.record.id});
   if (!deadline_timer_.pending()) deadline_timer_.set(deadlines_.front().at);
 }
 
 void Frontend::give_up(Seconds now) {
   while (!deadlines_.empty()) {
     const Deadline deadline = deadlines_.front();
-    const bool live = deadline.sequence->record.id == deadline.id;
+    const bool live = deadline.flight->record.id == deadline.id;
     if (live && deadline.at > now) break;
     deadlines_.pop_front();
-    if (!live) continue;
-    Sequence& sequence = *deadline.sequence;
-    const bool delivered = sequence.received >= Seconds(0);
-    if (delivered) {
-      engines_[static_cast<std::size_t>(sequence.record.replica)]->abort(sequence,
-                                                                         Outcome::kTimedOut);
-    } else {
-      sequence.aborted = true;
-      sequence.abort_outcome = Outcome::kTimedOut;
-    }
+    if (live) stop(*deadline.flight, Outcome::kTimedOut, now);
   }
   if (!deadlines_.empty()) deadline_timer_.set(deadlines_.front().at);
 }
 
+void Frontend::stop(Flight& flight, Outcome outcome, Seconds now) {
+  if (flight.aborted) return;
+  switch (flight.place) {
+    case Place::kEngine:
+      flight.replica->engine->abort(flight, outcome);
+      break;
+    case Place::kHeld:
+      dispatcher(flight).gone(flight.number);
+      held_.erase(flight.number);
+      return finish(flight, outcome, now);
+    case Place::kPrefill:
+      flight.aborted = true;
+      flight.abort_outcome = outcome;
+      break;
+    default:  // when what it waits for is over
+      flight.aborted = true;
+      flight.abort_outcome = outcome;
+  }
+  if (flight.other_half != nullptr && !flight.prefill_half) stop(*flight.other_half, outcome, now);
+}
+
+void Frontend::crash(Replica& replica) {
+  const Seconds now = world_.now();
+  replica.engine->catch_up(now);
+  replica.state = Replica::State::kDown;
+  replica.up_before += now - replica.up_since;
+  for (const auto& flight : flights_)
+    if (flight->record.id >= 0 && flight->replica == &replica && flight->place == Place::kEngine)
+      stop(*flight, Outcome::kFailed, now);
+}
+
+void Frontend::drain(Replica& replica) {
+  replica.state = Replica::State::kDraining;
+  dispatcher_of(replica).set_ready(replica, false);
+  if (replica.in_flight == 0 && idle_) idle_(replica);
+}
+
+bool Frontend::restore(Replica& replica) {
+  BlockPool& pool = replica.engine->pool();
+  if (pool.free() != pool.total() - 1) return false;
+  pool.clear();
+  replica.state = Replica::State::kReady;
+  replica.up_since = world_.now();
+  dispatcher_of(replica).set_ready(replica, true);
+  return true;
+}
+
 void Frontend::close(Seconds now) {
-  refresh_timer_.cancel();
   ended_ = nullptr;
-  for (const auto& engine : engines_) engine->stop(now);
-  for (const auto& sequence : sequences_) {
-    if (sequence->record.id < 0) continue;
-    RequestRecord record = sequence->record;
+  idle_ = nullptr;
+  for (const auto& dispatcher : dispatchers_) dispatcher->close();
+  for (const auto& replica : replicas_) {
+    replica->engine->stop(now);
+    if (replica->up()) replica->up_before += now - replica->up_since;
+    replica->up_since = now;
+  }
+  for (const auto& flight : flights_) {
+    if (flight->record.id < 0 || flight->prefill_half) continue;
+    RequestRecord record = flight->record;
     if (record.first_token >= Seconds(0))
       record.output_tokens =
-          engines_[static_cast<std::size_t>(record.replica)]->given_out(*sequence);
+          flight->answered +
+          (flight->place == Place::kEngine ? flight->replica->engine->given_out(*flight) : 0);
     record.outcome = Outcome::kUnfinished;
     record.ended = now;
     recorder_.finished(record);
@@ -245,14 +382,16 @@ void Frontend::close(Seconds now) {
 
 std::vector<ResourceUse> Frontend::resources() const {
   std::vector<ResourceUse> out;
-  for (std::size_t i = 0; i < engines_.size(); ++i) {
+  for (const auto& replica : replicas_) {
     ResourceUse gpu;
-    gpu.name = "gpu-" + std::to_string(i);
+    gpu.name = "gpu-" + std::to_string(replica->index);
     gpu.kind = "gpu";
-    gpu.busy = engines_[i]->busy();
+    gpu.busy = replica->engine->busy();
     out.push_back(gpu);
-    out.push_back(api_servers_[i].use());
+    out.push_back(replica->api_server.use());
   }
+  for (const auto& dispatcher : dispatchers_)
+    for (ResourceUse& use : dispatcher->resources()) out.push_back(std::move(use));
   return out;
 }
 

@@ -1,40 +1,52 @@
-// The way of a request from its client to an engine and back: routing, the API server's CPU, and
-// what the client sees. One frontend serves one pool of equal replicas.
+// The way of a request from its client to an engine and back.
 //
-//   arrive -> route -> API server of the replica (CPU, then a delay) -> engine -> client
+//   arrive -> gateway CPU -> admission -> router -> API server of the replica -> engine -> client
 //
-// Views: the router sees each replica's gauges as of the last refresh, every view_refresh_s; only
-// its own count of requests in flight is fresh.
+// With prefill and decode apart (spec/dynamo.md section 4, spec/llm_d.md section 8) the prompt goes
+// to a prefill replica first, as a request for one token whose blocks are kept; then, or together
+// with it, to the decode replica, whose connector pulls the KV.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "sim/des/agenda.hpp"
-#include "sim/des/lane.hpp"
-#include "sim/engine/engine.hpp"
-#include "sim/frontend/router.hpp"
+#include "sim/frontend/dispatcher.hpp"
+#include "sim/frontend/flight.hpp"
+#include "sim/frontend/replica.hpp"
 #include "sim/report/recorder.hpp"
 
 namespace kvsim {
 
-// CPU and delay of an API server, per request (spec/perf_model.md section 2.1).
-struct ApiServerCosts {
-  Seconds cpu_per_request{0};
-  Seconds cpu_per_input_token{0};
-  Seconds cpu_per_output_token{0};  // detokenising, after each step, in the same queue
-  Seconds latency{0};               // network and hand-over, not CPU
-  std::int32_t servers = 1;         // API server processes of a replica
+// How the two halves of a disaggregated request follow each other.
+struct DisaggregationOptions {
+  std::string first_token = "decode";
+  bool together = false;
+  Seconds handover{0.5e-3};
+
+  template <class F>
+  void fields(F& f) {
+    f.choice("first_token", first_token, {"decode", "prefill"},
+             "Who gives it to the client. decode: the last prompt token is computed again there.");
+    f.optional("together", together,
+               "Both replicas get the request at once, and the decode replica waits for its KV "
+               "(SGLang); else one after the other (vLLM).");
+    f.optional("handover_s", handover, Range{0, 10},
+               "From the prefill replica's answer to the decode replica: a hop and its parsing. "
+               "Default: assumed.");
+  }
 };
 
 class Frontend : public EngineListener {
  public:
   struct Options {
-    Seconds view_refresh{0};    // 0 = always fresh
     Seconds client_timeout{0};  // 0 = none
-    ApiServerCosts api;
+    DisaggregationOptions disaggregation;
+    std::int32_t attempts = 1;  // sendings of a request that fails
+    Seconds backoff{1};         // before the second; doubles
   };
   // Called when a request has ended for its client, whatever the outcome, at `ended`.
   using Ended = std::function<void(const Request& request, Seconds ended)>;
@@ -42,14 +54,37 @@ class Frontend : public EngineListener {
   Frontend(World& world, const Options& options, Recorder& recorder);
   ~Frontend() override;
 
-  // Before the run: replicas, then the router made for them.
-  void add_engine(std::unique_ptr<Engine> engine);
-  void set_router(std::unique_ptr<Router> router);
+  // Before the run: replicas, in the order of their numbers, then who chooses among them, one for
+  // each LLM.
+  Replica& add_replica(Replica::Setup setup, std::unique_ptr<Engine> engine);
+  Dispatcher& add_dispatcher(std::unique_ptr<Dispatcher> dispatcher);
+  // In short: one LLM, whole requests, every replica, one router.
+  void set_router(std::unique_ptr<Router> router, const Dispatcher::Options& options);
   void set_ended(Ended ended) { ended_ = std::move(ended); }
-  [[nodiscard]] const std::vector<std::unique_ptr<Engine>>& engines() const { return engines_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Replica>>& replicas() const { return replicas_; }
+  [[nodiscard]] Dispatcher& dispatcher_of(const Replica& replica) {
+    return *dispatchers_[static_cast<std::size_t>(replica.llm)];
+  }
 
   // The client sends the request now; it wanted to at `intended`. Swaps the request's contents out.
   void arrive(Request& request, Seconds intended);
+
+  // The replica is gone at once: what it has fails. Routers hear of it when told (Dispatcher).
+  void crash(Replica& replica);
+  // It takes no more requests; `idle` is called when it has none left.
+  void drain(Replica& replica);
+  // It is up again, with nothing in HBM. False when copies still use its blocks: try again later.
+  [[nodiscard]] bool restore(Replica& replica);
+  void set_idle(std::function<void(Replica&)> idle) { idle_ = std::move(idle); }
+  // Hears of every first token and end; null = nobody. Not owned.
+  class Watcher {
+   public:
+    virtual ~Watcher() = default;
+    virtual void arrived(const Flight& flight, Seconds now) = 0;  // at its replica
+    virtual void first_token(const Flight& flight, Seconds now) = 0;
+    virtual void ended(const Flight& flight, Outcome outcome, Seconds now) = 0;
+  };
+  void set_watcher(Watcher* watcher) { watcher_ = watcher; }
 
   // The run is over: records what is in flight as unfinished.
   void close(Seconds now);
@@ -65,21 +100,39 @@ class Frontend : public EngineListener {
  private:
   struct Deadline {
     Seconds at;
-    Sequence* sequence;
+    Flight* flight;
     std::int64_t id;
   };
-  Sequence& acquire();
-  void recycle(Sequence& sequence);
-  void refresh(Seconds now);
-  void start_refreshing(Seconds now);
-  std::int32_t route(Sequence& sequence, Seconds now);
-  void deliver(Sequence& sequence, Seconds now);
-  void finish(Sequence& sequence, Outcome outcome, Seconds at);
+  Flight& acquire();
+  void recycle(Flight& flight);
+  [[nodiscard]] Dispatcher& dispatcher(const Flight& flight) {
+    return *dispatchers_[static_cast<std::size_t>(flight.request.llm)];
+  }
+
+  // The stations of a request.
+  void enter(Flight& flight, Seconds now);  // a gateway
+  void admit(Flight& flight, Seconds now);
+  void dispatch(Flight& flight, Seconds now);  // admitted: chooses a replica, or two
+  void begin_prefill(Flight& flight, const Dispatcher::Route& route, Seconds now);
+  static void take_first_token(Flight& flight);
+  static void give_back_first_token(Request& request);
+  static void part_from_half(Flight& flight);
+  void send(Flight& flight, Replica& replica, std::int32_t choice, Seconds now);
+  void proceed(Flight& flight, Seconds now);  // what it waited for at its station is over
+  void deliver(Flight& flight, Seconds now);
+  void prefill_ended(Flight& half, Outcome outcome, Seconds now);
+  void leave_replica(Flight& flight, Seconds now);
+  void fail(Flight& flight, Seconds now);  // ... or tries again
+  void finish(Flight& flight, Outcome outcome, Seconds at);
+
   // Tokens that an engine gives out now reach their clients after the returned time.
-  Seconds detokenise(std::int32_t replica, std::int64_t tokens, Seconds now);
-  void split_time_to_first_token(Sequence& sequence, Seconds engine_time);
-  void watch_deadline(Sequence& sequence);
+  Seconds detokenise(Replica& replica, std::int64_t tokens, Seconds now);
+  void take_parts(const Flight& flight, Seconds engine_time, RequestRecord& record);
+  void split_time_to_first_token(Flight& flight, Seconds engine_time);
+  void take_hits(const Flight& flight, RequestRecord& record);
+  void watch_deadline(Flight& flight);
   void give_up(Seconds now);
+  void stop(Flight& flight, Outcome outcome, Seconds now);  // wherever it is
   // The client has gone before `at`: it sees nothing of what comes then.
   [[nodiscard]] bool has_given_up(const RequestRecord& record, Seconds at) const;
 
@@ -87,20 +140,19 @@ class Frontend : public EngineListener {
   Options options_;
   Recorder& recorder_;
   Ended ended_;
-  std::vector<std::unique_ptr<Engine>> engines_;
-  std::vector<CpuLane> api_servers_;
-  std::vector<Seconds> delivery_lag_;  // of each replica's last tokens, from engine to client
+  std::function<void(Replica&)> idle_;
+  Watcher* watcher_ = nullptr;
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<std::unique_ptr<Dispatcher>> dispatchers_;  // by LLM
   Seconds last_ended_{0};
-  std::unique_ptr<Router> router_;
-  std::vector<ReplicaView> views_;
-  Timer refresh_timer_;
-  std::int64_t refreshes_ = 0;  // index of the next refresh instant
-  Agenda<Sequence*> deliveries_;
+  Agenda<Flight*> stations_;  // ends of what flights wait for: a gateway, an API server, a pause
   Timer deadline_timer_;
   std::deque<Deadline> deadlines_;
   std::int64_t in_flight_ = 0;
-  std::vector<std::unique_ptr<Sequence>> sequences_;  // all that were ever needed at once
-  std::vector<Sequence*> unused_;
+  std::int64_t numbers_ = 0;
+  std::unordered_map<std::int64_t, Flight*> held_;  // by admission; never iterated
+  std::vector<std::unique_ptr<Flight>> flights_;    // all that were ever needed at once
+  std::vector<Flight*> unused_;
 };
 
 }  // namespace kvsim

@@ -84,7 +84,7 @@ struct RunFacts {
   std::vector<StoreFacts> stores;
   std::vector<DiskFacts> disks;
   std::vector<ResourceFacts> resources;
-  std::int64_t gpus = 1;
+  double gpus = 1;  // on the average over the run
   // Tokens whose KV was computed a second time for the same request, after a preemption.
   Tokens recomputed{0};
   // Bytes that reached the device per byte that the cache wrote; none without such a device.

@@ -99,7 +99,7 @@ Json window(const Recorder& recorder, Seconds length) {
 
 Json throughput(const Recorder& recorder, const RunFacts& facts, double length_s) {
   const MeasuredTotals& measured = recorder.measured();
-  const double gpu_seconds = length_s * real(facts.gpus);
+  const double gpu_seconds = length_s * facts.gpus;
   return {
       {"requests_per_s", number_or_null(ratio(real(measured.completed), length_s))},
       {"output_tokens_per_s", number_or_null(ratio(real(measured.output_tokens), length_s))},

@@ -44,6 +44,8 @@ struct Request {
   bool last_turn = false;     // the source knows that no later turn follows
   Seconds think{0};           // turn > 0: pause after the answer to the turn before it
   std::int32_t priority = 0;  // lower is served first where a scheduler looks at it
+  std::int32_t llm = 0;       // which of the deployment's LLMs it asks for
+  std::int32_t tenant = 0;    // whose it is, where admission looks at it
   std::vector<ContentRun> prompt;
   std::uint64_t answer_stream = 0;  // generated token i is (answer_stream, i), ...
   std::vector<ContentRun> answer;   // ... unless its content is known: then runs of `output` tokens

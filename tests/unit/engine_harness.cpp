@@ -161,6 +161,11 @@ Counts count(const Engine& engine, const Recorder& recorder, const HostLink* lin
   return out;
 }
 
+class Nowhere final : public Router {
+ public:
+  Decision route(const Ask&, const ClusterView&) override { return {}; }
+};
+
 Story run_here(const Script& script, bool coalesce) {
   Story story;
   World world;
@@ -172,9 +177,19 @@ Story run_here(const Script& script, bool coalesce) {
   Frontend frontend(world, options, recorder);
   Engine::Options engine_options = script.engine;
   engine_options.coalesce = coalesce;
-  frontend.add_engine(std::make_unique<Engine>(
-      world, engine_options, std::make_unique<ScriptedStepTime>(script, story.steps), frontend));
-  Engine& engine = *frontend.engines().front();
+  Engine& engine =
+      *frontend
+           .add_replica({}, std::make_unique<Engine>(
+                                world, engine_options,
+                                std::make_unique<ScriptedStepTime>(script, story.steps), frontend))
+           .engine;
+  // One replica: nobody has to choose.
+  Dispatcher::Side side;
+  side.replicas = {frontend.replicas().front().get()};
+  side.router = std::make_unique<Nowhere>();
+  auto dispatcher = std::make_unique<Dispatcher>(world, Dispatcher::Options{});
+  dispatcher->set_main(std::move(side));
+  frontend.add_dispatcher(std::move(dispatcher));
   std::optional<Surroundings> around;
   if (script.offload) {
     around.emplace(world, *script.offload);
