@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/check.hpp"
 #include "sim/des/lane.hpp"
 #include "sim/des/tasks.hpp"
 
@@ -56,6 +57,10 @@ class Disk {
   // Room: false, and nothing taken, when it is full.
   [[nodiscard]] virtual bool take_space(Bytes bytes) = 0;
   virtual void give_space(Bytes bytes) = 0;
+  // From now on it works at `share` of its speed, 0 < share <= 1: bytes and requests a second, and
+  // what calls wait for. Calls under way: their bytes only, and no faster than they were allowed
+  // to.
+  virtual void set_speed(double share);
 
   // Of its host's, that it is made of.
   [[nodiscard]] virtual Bytes dram() const { return Bytes(0); }
@@ -64,5 +69,8 @@ class Disk {
   [[nodiscard]] virtual DiskUse use() const = 0;
   [[nodiscard]] virtual std::vector<ResourceUse> resources() const = 0;
 };
+
+// For disks that a fault may not slow down: complains of any other share than 1.
+inline void Disk::set_speed(double share) { KV_CHECK(share == 1, "this disk has one speed"); }
 
 }  // namespace kvsim

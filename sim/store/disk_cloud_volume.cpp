@@ -45,10 +45,11 @@ class CloudVolume : public Disk {
   Task io(DiskIo io) override {
     if (io.bytes <= Bytes(0)) co_return;
     const InFlight flight(io, figures_.operation);
-    const Seconds latency = (io.write ? figures_.write_latency : figures_.read_latency) / speed_;
+    const Seconds latency =
+        (io.write ? figures_.write_latency : figures_.read_latency) / (speed_ * share_);
     co_await tasks_.sleep(latency);
     const double work = device_seconds(io, flight);
-    const Seconds service(work * flight.request.real() / io.bytes.real());
+    const Seconds service(work / share_ * flight.request.real() / io.bytes.real());
     double cap = flight.cap(io.bytes, latency, service).count();
     if (io.most > Bandwidth(0)) cap = cap > 0 ? std::min(cap, io.most.count()) : io.most.count();
     co_await device_.use(work, work * cap / io.bytes.real());
@@ -59,11 +60,17 @@ class CloudVolume : public Disk {
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }
   void give_space(Bytes bytes) override { space_.give(bytes); }
+  void set_speed(double share) override {
+    share_ = share;
+    device_.set_capacity(share);
+  }
   [[nodiscard]] Bandwidth rate(bool write) const override {
     const double by_iops =
         iops_ > 0 ? iops_ * figures_.operation.real() : std::numeric_limits<double>::infinity();
     const Bandwidth moving = std::max(figures_.burst * speed_, moving_rate(write));
-    return moving > Bandwidth(0) ? std::min(Bandwidth(by_iops), moving) : Bandwidth(by_iops);
+    const Bandwidth rate =
+        moving > Bandwidth(0) ? std::min(Bandwidth(by_iops), moving) : Bandwidth(by_iops);
+    return rate * share_;
   }
   [[nodiscard]] DiskUse use() const override {
     return {
@@ -90,6 +97,7 @@ class CloudVolume : public Disk {
   Tasks& tasks_;
   VolumeFigures figures_;
   double speed_;
+  double share_ = 1;  // of its speed, which a fault leaves
   double iops_;
   Bandwidth rate_;
   DiskSpace space_;

@@ -85,15 +85,15 @@ class Nvme : public Disk {
     const Way& way = ways_[io.write ? 1 : 0];
     const InFlight flight(io, split_);
     const double luck = deterministic_ ? 1 : rng_.lognormal(way.log_mean, way.log_deviation);
-    const Seconds latency = wait_for_first(io.write, flight.window) * luck;
+    const Seconds latency = wait_for_first(io.write, flight.window) * (luck / share_);
     const Seconds ahead = in_flight_ * serial_share_;
-    const Seconds one_request = time_of_one(io.write, flight.request);
+    const Seconds one_request = time_of_one(io.write, flight.request) / share_;
     in_flight_ += one_request;
     ++active_[io.write ? 1 : 0];
     co_await tasks_.sleep(latency + ahead);
     const double work = device_seconds(io, flight) * luck;
     // A stream of requests waits for each by itself, and only at its end for the slowest of all.
-    const Seconds each = wait_for_first(io.write, flight.request) * luck;
+    const Seconds each = wait_for_first(io.write, flight.request) * (luck / share_);
     co_await device_.use(work, rate_of_work(io, flight, each, work));
     in_flight_ -= one_request;
     count(io, flight);
@@ -101,7 +101,13 @@ class Nvme : public Disk {
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }
   void give_space(Bytes bytes) override { space_.give(bytes); }
-  [[nodiscard]] Bandwidth rate(bool write) const override { return ways_[write ? 1 : 0].rate; }
+  void set_speed(double share) override {
+    share_ = share;
+    device_.set_capacity(share);
+  }
+  [[nodiscard]] Bandwidth rate(bool write) const override {
+    return ways_[write ? 1 : 0].rate * share_;
+  }
   [[nodiscard]] DiskUse use() const override {
     return {.read = moved_[0],
             .written = moved_[1],
@@ -161,10 +167,10 @@ class Nvme : public Disk {
     return mixed ? work * (1 + figures_.mixing_penalty) : work;
   }
 
-  // The caller's caps, as device time per second.
+  // The caller's caps, as device time of a whole device per second.
   [[nodiscard]] double rate_of_work(const DiskIo& io, const InFlight& flight, Seconds latency,
                                     double work) const {
-    const Seconds service(work * flight.request.real() / io.bytes.real());
+    const Seconds service(work / share_ * flight.request.real() / io.bytes.real());
     double cap = flight.cap(io.bytes, latency, service).count();
     if (io.most > Bandwidth(0)) cap = cap > 0 ? std::min(cap, io.most.count()) : io.most.count();
     return work * cap / io.bytes.real();
@@ -185,6 +191,7 @@ class Nvme : public Disk {
   Bytes split_;
   double serial_share_;
   double speed_;
+  double share_ = 1;  // of its speed, which a fault leaves
   bool deterministic_;
   Rng rng_;
   std::array<Way, 2> ways_;  // reads, writes

@@ -77,6 +77,9 @@ class Raid0 : public Disk {
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }
   void give_space(Bytes bytes) override { space_.give(bytes); }
+  void set_speed(double share) override {
+    for (const auto& member : members_) member->set_speed(share);
+  }
   [[nodiscard]] Bytes dram() const override {
     Bytes sum{0};
     for (const auto& member : members_) sum += member->dram();

@@ -32,17 +32,20 @@ class Tmpfs : public Disk {
 
   Task io(DiskIo io) override {
     if (io.bytes <= Bytes(0)) co_return;
-    const Bandwidth rate = io.most > Bandwidth(0) ? std::min(io.most, rate_) : rate_;
+    const Bandwidth whole = rate_ * share_;
+    const Bandwidth rate = io.most > Bandwidth(0) ? std::min(io.most, whole) : whole;
     co_await tasks_.sleep(io.bytes / rate);
-    resource_.busy += io.bytes / rate_;
+    resource_.busy += io.bytes / whole;
     resource_.bytes += io.bytes;
     (io.write ? written_ : read_) += io.bytes;
   }
 
   bool take_space(Bytes bytes) override { return space_.take(bytes); }
   void give_space(Bytes bytes) override { space_.give(bytes); }
+  // Calls under way are copies that nothing slows any more.
+  void set_speed(double share) override { share_ = share; }
   [[nodiscard]] Bytes dram() const override { return space_.capacity(); }
-  [[nodiscard]] Bandwidth rate(bool) const override { return rate_; }
+  [[nodiscard]] Bandwidth rate(bool) const override { return rate_ * share_; }
   [[nodiscard]] DiskUse use() const override {
     return {
         .read = read_, .written = written_, .capacity = space_.capacity(), .used = space_.used()};
@@ -52,6 +55,7 @@ class Tmpfs : public Disk {
  private:
   Tasks& tasks_;
   Bandwidth rate_;
+  double share_ = 1;  // of it, which a fault leaves
   DiskSpace space_;
   Bytes read_{0};
   Bytes written_{0};

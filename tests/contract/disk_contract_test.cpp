@@ -114,6 +114,27 @@ TEST_P(EveryDisk, ACallersCapHolds) {
   }
 }
 
+TEST_P(EveryDisk, AtHalfItsSpeedTakesTwiceAsLong) {
+  for (const double bytes : {4096.0, 1e8}) {
+    in_child([this, bytes] {
+      World world;
+      Tasks tasks(world);
+      const auto disk = make_disk(tasks, config());
+      const auto slow = make_disk(tasks, config());
+      const Bandwidth rate = slow->rate(false);
+      slow->set_speed(0.5);
+      std::vector<Call> calls = {{.io = read_of(bytes)}, {.io = read_of(bytes)}};
+      tasks.start(run_call(tasks, *disk, calls[0]));
+      tasks.start(run_call(tasks, *slow, calls[1]));
+      world.run();
+      EXPECT_NEAR(calls[1].end / calls[0].end, 2, 1e-9);
+      EXPECT_DOUBLE_EQ(slow->rate(false).count(), rate.count() / 2);
+      slow->set_speed(1);
+      EXPECT_EQ(slow->rate(false), rate);
+    });
+  }
+}
+
 TEST_P(EveryDisk, SpaceIsTakenUntilItIsFullAndGivenBack) {
   in_child([this] {
     World world;

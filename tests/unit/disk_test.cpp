@@ -122,5 +122,46 @@ TEST(DiskSpeed, AWhatIfScalesRatesAndLatencies) {
   });
 }
 
+Task slow_down(Tasks& tasks, Disk& disk, double after, double share) {
+  co_await tasks.sleep(Seconds(after));
+  disk.set_speed(share);
+}
+
+// When one call ended, on a disk whose speed changes at these times.
+double end_of(const Json& config, const DiskIo& io,
+              const std::vector<std::pair<double, double>>& shares) {
+  return numbers_of_child([&]() -> std::vector<double> {
+    World world;
+    Tasks tasks(world);
+    const auto disk = make_disk(tasks, config);
+    std::vector<Call> calls = {{.io = io}};
+    for (const auto& [at, share] : shares) tasks.start(slow_down(tasks, *disk, at, share));
+    run_calls(world, tasks, *disk, calls);
+    return {calls[0].end};
+  })[0];
+}
+
+TEST(DiskSpeed, ASlowDiskTakesLongerForEverything) {
+  const Json drive = round_drive({{"large_read_s", 1e-3}});
+  EXPECT_NEAR(end_of(drive, read_of(2e6), {{0, 0.25}}), (100e-6 + 1e-3 + 2e-3) * 4, 1e-9);
+  EXPECT_NEAR(end_of({{"kind", "raid0"}, {"of", drive}}, read_of(2 << 20), {{0, 0.25}}),
+              (100e-6 + 1e-3 + (1 << 20) / 1e9) * 4, 1e-9);
+}
+
+TEST(DiskSpeed, ACallUnderWaySlowsDownAndRecovers) {
+  // 100 us, then 1 GB at 1 GB/s: half is left after 0.5001 s.
+  const DiskIo io = read_of(1e9);
+  EXPECT_NEAR(end_of(round_drive(), io, {{0.5001, 0.1}}), 5.5001, 1e-9);
+  EXPECT_NEAR(end_of(round_drive(), io, {{0.5001, 0.1}, {1.5001, 1}}), 1.9001, 1e-9);
+}
+
+TEST(DiskSpeed, AStreamOfSmallRequestsWaitsLongerForEach) {
+  DiskIo io = read_of(4096 * 1000);
+  io.request = Bytes(4096);
+  io.depth = 1;
+  const double whole = end_of(round_drive(), io, {});
+  EXPECT_NEAR(end_of(round_drive(), io, {{0, 0.5}}), 2 * whole, 1e-9);
+}
+
 }  // namespace
 }  // namespace kvsim
