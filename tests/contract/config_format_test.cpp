@@ -17,6 +17,14 @@ const std::map<std::string, std::string>& examples() {
       {"redis", "bind 127.0.0.1\nport 6379\nmaxmemory 8gb # all\nsave 3600 1\nappendonly no\n"},
       {"lmcache", "chunk_size: 256\nlocal_cpu: true\nremote_url: \"redis://a:6379\"\n"},
       {"lmcache-server", "lmcache server --l1-size-gb 60 --eviction-policy LRU --port 5555\n"},
+      {"dynamo",
+       "DYN_ROUTER_TEMPERATURE=0.5 python -m dynamo.frontend --router-mode kv --http-port 8000 "
+       "--no-router-kv-events --router-queue-threshold 2\n"},
+      {"epp",
+       "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n"
+       "- {type: prefix-cache-scorer, parameters: {maxPrefixBlocksToMatch: 128}}\n"
+       "- {type: queue-scorer}\nschedulingProfiles:\n"
+       "- name: default\n  plugins: [{pluginRef: prefix-cache-scorer, weight: 2}]\n"},
       {"vllm",
        "LMCACHE_LOCAL_CPU=True vllm serve a/b --port 8000 --max-num-seqs 64 "
        "--kv-transfer-config '{\"kv_connector\": \"LMCacheConnectorV1\"}'\n"},
