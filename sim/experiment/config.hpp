@@ -9,6 +9,7 @@
 
 #include "sim/base/fields.hpp"
 #include "sim/experiment/network.hpp"
+#include "sim/experiment/faults.hpp"
 #include "sim/frontend/frontend.hpp"
 #include "sim/store/host.hpp"
 
@@ -179,7 +180,7 @@ struct RouterConfig {
   Seconds view_refresh{0.05};
   GatewayCosts gateway;
   KvEventOptions events;
-  std::int64_t most_replicas_per_block = 0;
+  Seconds detection{1};
   Json admission = "none";
   std::optional<Json> prefill;
 
@@ -189,9 +190,8 @@ struct RouterConfig {
                "Age that gauges may have; 0 = always fresh.");
     f.optional("gateway", gateway, "CPU of the gateway and its endpoint picker. Default: free.");
     f.optional("events", events, "KV events on their way to it.");
-    f.optional("most_replicas_per_block", most_replicas_per_block, Range{0, 1e6},
-               "Replicas that its index of KV events keeps for a block (llm-d in memory: 10); 0 = "
-               "all.");
+    f.optional("detection_s", detection, Range{0, 1e4},
+               "Until it knows that a replica is gone: probes. Default: assumed.");
     f.optional("admission", admission, "An admission plug-in: holds requests back, or refuses.");
     f.optional("prefill", prefill,
                "The router among prefill replicas, with a plug-in's keys only. Default: the same.");
@@ -202,23 +202,13 @@ struct RouterConfig {
 struct DisaggregationConfig {
   Json decider = "always";
   DisaggregationOptions options;
+  KvTransferOptions transfer;
 
   template <class F>
   void fields(F& f) {
     f.optional("decider", decider, "A decider plug-in: which prompts go to a prefill replica.");
+    f.optional("transfer", transfer, "KV from prefill to decode replicas.");
     options.fields(f);
-  }
-};
-
-// Clients that try again when a request fails.
-struct RetryConfig {
-  std::int64_t attempts = 1;
-  Seconds backoff{1};
-
-  template <class F>
-  void fields(F& f) {
-    f.optional("attempts", attempts, Range{1, 100}, "Sendings of a request at most.");
-    f.optional("backoff_s", backoff, Range{0, 1e4}, "Before the second; doubles each time.");
   }
 };
 
@@ -272,6 +262,8 @@ struct ExperimentConfig {
   Json router = "round-robin";
   DisaggregationConfig disaggregation;
   RetryConfig retry;
+  Json autoscaler = "static";
+  std::vector<FaultConfig> faults;
   MeasureConfig measure;
   SloConfig slo;
   CostConfig cost;
@@ -297,6 +289,8 @@ struct ExperimentConfig {
     f.optional("router", router, "A router plug-in, with \"view_refresh_s\" and more of ours.");
     f.optional("disaggregation", disaggregation, "Of pools for prefill and for decode.");
     f.optional("retry", retry, "What clients do about failed requests.");
+    f.optional("autoscaler", autoscaler, "An autoscaler plug-in.");
+    f.optional("faults", faults, "What breaks, and when.");
     f.optional("measure", measure, "What is measured.");
     f.optional("slo", slo, "Bounds that a good request keeps.");
     f.optional("cost", cost, "Prices.");

@@ -137,14 +137,14 @@ class DispatcherBuilder {
       if (by_blocks && replica->facts.block_tokens != replicas.front()->facts.block_tokens)
         plan_.node.at("pools").fail("pools of one LLM with different block sizes",
                                     "one block size where the router looks at blocks");
-    if (out.router->needs_events()) out.index = listen(replicas);
+    if (out.router->needs_events()) out.index = listen(replicas, *out.router);
     return out;
   }
 
-  std::unique_ptr<KvIndex> listen(const std::vector<Replica*>& replicas) {
+  std::unique_ptr<KvIndex> listen(const std::vector<Replica*>& replicas, const Router& router) {
     KvIndex::Options options;
     options.replicas = static_cast<std::int32_t>(replicas.size());
-    options.most_replicas = static_cast<std::int32_t>(plan_.router.config.most_replicas_per_block);
+    options.most_replicas = static_cast<std::int32_t>(router.index_most_replicas());
     const Connector* connector = replicas.front()->engine->connector();
     for (std::size_t tier = 1; connector != nullptr && tier < kIndexTiers; ++tier)
       if (tier <= connector->tiers().size())
@@ -157,6 +157,7 @@ class DispatcherBuilder {
   void tell(Replica& replica) {
     replica.events =
         std::make_unique<KvEventLog>(plan_.router.config.events, plan_.seed, replica.index);
+    replica.engine->set_events(replica.events.get());
   }
 
   World& world_;

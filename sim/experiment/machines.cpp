@@ -244,6 +244,34 @@ std::vector<Machines::NamedStore> Machines::stores() const {
   return out;
 }
 
+Store& Machines::store(const std::string& name) {
+  for (const auto& group : groups_)
+    for (const StoreGroup::Instance& instance : group->instances)
+      if (instance.name == name) return *instance.store;
+  throw ConfigError("no store called " + name);
+}
+
+Disk& Machines::disk(const std::string& name) {
+  for (const auto& machine : machines_)
+    for (const std::string& own : machine->host->disk_names())
+      if (machine->host->name() + "." + own == name) return *machine->host->disk(own);
+  throw ConfigError("no disk called " + name);
+}
+
+std::vector<std::string> Machines::node_names() const {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < plan_.nodes.size(); ++i) out.push_back(machines_[i]->host->name());
+  return out;
+}
+
+std::vector<std::string> Machines::stores_on(std::size_t node) const {
+  std::vector<std::string> out;
+  for (const auto& group : groups_)
+    for (const StoreGroup::Instance& instance : group->instances)
+      if (instance.machine == machines_[node].get()) out.push_back(instance.name);
+  return out;
+}
+
 std::vector<std::string> Machines::unreached_stores() const {
   std::vector<std::string> out;
   for (const auto& group : groups_) {

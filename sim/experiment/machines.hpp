@@ -43,6 +43,12 @@ class Machines {
     const Store* store;
   };
   [[nodiscard]] std::vector<NamedStore> stores() const;
+  // By the names that stores() and disks() tell; they exist.
+  [[nodiscard]] Store& store(const std::string& name);
+  [[nodiscard]] Disk& disk(const std::string& name);
+  // Of machines that carry replicas; and of the stores on one of them.
+  [[nodiscard]] std::vector<std::string> node_names() const;
+  [[nodiscard]] std::vector<std::string> stores_on(std::size_t node) const;
   // Names, as configured, of those that no connector has looked for.
   [[nodiscard]] std::vector<std::string> unreached_stores() const;
   struct NamedDisk {

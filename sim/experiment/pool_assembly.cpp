@@ -206,8 +206,31 @@ ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, cons
   return out;
 }
 
+namespace {
+
+// Prefill and decode replicas have their connector wrapped.
+std::unique_ptr<Connector> make_connector(const ConfigNode& node, const PoolPlan& plan,
+                                          const ReplicaPlace& place,
+                                          const Connector::Context& context,
+                                          const PoolSurroundings& around) {
+  std::unique_ptr<Connector> out;
+  if (plan.config.connector)
+    out = Registry<Connector>::instance().make(
+        ConfigNode(*plan.config.connector, node.file(), node.path() + "/connector"), context);
+  if (plan.role() == Role::kAggregated) return out;
+  KvTransferHub::Place where;
+  where.end.node = around.machines->fabric_node(place.machine);
+  where.gpu_link = plan.context.gpu.gpu_link.peak;
+  where.prefill = plan.role() == Role::kPrefill;
+  where.decode = plan.role() == Role::kDecode;
+  return around.transfers->connect(static_cast<std::int32_t>(place.replica), std::move(out),
+                                   context, where);
+}
+
+}  // namespace
+
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
-                                    const ReplicaPlace& place, HostLinks* links, Machines* machines,
+                                    const ReplicaPlace& place, const PoolSurroundings& around,
                                     EngineListener& listener) {
   const Json& kind = plan.config.engine.step_time;
   std::unique_ptr<StepTime> step_time = Registry<StepTime>::instance().make(
@@ -216,11 +239,10 @@ std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const 
   Engine::Options options = plan.engine;
   options.replica = static_cast<std::int32_t>(place.replica);
   auto engine = std::make_unique<Engine>(world, options, std::move(step_time), listener);
-  if (!plan.config.connector) return engine;
+  if (!plan.needs_machines()) return engine;
   const Connector::Context context =
-      connector_context(plan, place, *engine, times, *links, *machines);
-  engine->set_connector(Registry<Connector>::instance().make(
-      ConfigNode(*plan.config.connector, node.file(), node.path() + "/connector"), context));
+      connector_context(plan, place, *engine, times, *around.links, *around.machines);
+  engine->set_connector(make_connector(node, plan, place, context, around));
   context.host.dram().hold(context.name, engine->connector()->dram());
   return engine;
 }

@@ -10,6 +10,7 @@
 #include "sim/experiment/config.hpp"
 #include "sim/experiment/machines.hpp"
 #include "sim/frontend/frontend.hpp"
+#include "sim/kv/kv_transfer.hpp"
 #include "sim/perf/memory_budget.hpp"
 #include "sim/perf/step_context.hpp"
 
@@ -31,6 +32,9 @@ struct PoolPlan {
   [[nodiscard]] Role role() const {
     if (config.role == "prefill") return Role::kPrefill;
     return config.role == "decode" ? Role::kDecode : Role::kAggregated;
+  }
+  [[nodiscard]] bool needs_machines() const {
+    return config.connector.has_value() || role() != Role::kAggregated;
   }
   [[nodiscard]] std::int64_t most_replicas() const {
     return std::max(config.replicas, config.max_replicas.value_or(config.replicas));
@@ -56,9 +60,15 @@ std::unique_ptr<StepTime> predicted_step_time(const PoolPlan& plan);
 // What an operator states of a replica.
 ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, const Engine& engine);
 
-// `links` and `machines` may be null when the pool has no connector.
+// What replicas are made on. All null when no pool has lower tiers or splits prefill and decode.
+struct PoolSurroundings {
+  HostLinks* links = nullptr;
+  Machines* machines = nullptr;
+  KvTransferHub* transfers = nullptr;
+};
+
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
-                                    const ReplicaPlace& place, HostLinks* links, Machines* machines,
+                                    const ReplicaPlace& place, const PoolSurroundings& around,
                                     EngineListener& listener);
 
 }  // namespace kvsim

@@ -10,6 +10,7 @@
 #include "sim/base/registry.hpp"
 #include "sim/base/sha256.hpp"
 #include "sim/engine/scheduler.hpp"
+#include "sim/experiment/breakable.hpp"
 #include "sim/experiment/calibrated.hpp"
 #include "sim/experiment/complaints.hpp"
 #include "sim/experiment/dispatch_assembly.hpp"
@@ -17,6 +18,7 @@
 #include "sim/experiment/live_session.hpp"
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/experiment/run_facts_assembly.hpp"
+#include "sim/experiment/scaling_assembly.hpp"
 #include "sim/experiment/workload_assembly.hpp"
 #include "sim/frontend/load_driver.hpp"
 #include "sim/perf/model_files.hpp"
@@ -88,8 +90,12 @@ struct Simulation::State {
   std::unique_ptr<LiveSession> live;  // null without live lanes
   World world;
   std::unique_ptr<HostLinks> links;
-  std::unique_ptr<Machines> machines;  // null without lower tiers
+  std::unique_ptr<Machines> machines;        // null without lower tiers
+  std::unique_ptr<KvTransferHub> transfers;  // null unless prefill and decode are apart
   std::unique_ptr<Frontend> frontend;
+  std::unique_ptr<Scaling> scaling;  // null: replicas stay as they are
+  std::unique_ptr<Breakable> breakable;
+  std::unique_ptr<FaultInjector> faults;
   std::unique_ptr<LoadDriver> driver;
   std::unique_ptr<Timer> end_of_window;
   std::function<bool(std::int64_t)> watch;
@@ -107,6 +113,7 @@ struct Simulation::State {
   void open_live();
   void build_machines();
   void add_replicas(std::size_t index);
+  void build_changes();
   [[nodiscard]] std::vector<std::size_t> number_tiers(const Connector* connector);
   void build();
   void close_window(Seconds) { world.stop(); }
@@ -201,9 +208,14 @@ void Simulation::State::build() {
   options.backoff = config.retry.backoff;
   frontend = std::make_unique<Frontend>(world, options, recorder);
   open_live();
-  const auto connected = [](const PoolPlan& pool) { return pool.config.connector.has_value(); };
-  if (std::any_of(pools.begin(), pools.end(), connected)) build_machines();
+  if (std::any_of(pools.begin(), pools.end(),
+                  [](const PoolPlan& pool) { return pool.needs_machines(); }))
+    build_machines();
   for (std::size_t i = 0; i < pools.size(); ++i) add_replicas(i);
+  if (transfers) {
+    named_by(node.file() + ": /pools", [&] { transfers->open(); });
+    frontend->set_transfers(transfers.get());
+  }
   if (machines) named_by(node.file() + ": /nodes", [&] { machines->check_dram(); });
   for (const std::string& name : unreached_stores())
     config.warnings.push_back("store " + name + ": no connector asks it");
@@ -216,6 +228,7 @@ void Simulation::State::build() {
                    .machines = machines.get(),
                    .seed = provenance.seed},
                   *frontend);
+  build_changes();
   LoadDriver::Options clients;
   clients.clients = load.clients();
   clients.think = load.think();
@@ -227,6 +240,30 @@ void Simulation::State::build() {
   }
 }
 
+// Autoscaling and faults.
+void Simulation::State::build_changes() {
+  const ConfigNode at(config.autoscaler, node.file(), "/autoscaler");
+  resolved["autoscaler"] = Registry<Autoscaler>::instance().find(at).resolve(at);
+  const bool scales = resolved["autoscaler"]["kind"] != "static";
+  if (!scales && config.faults.empty()) return;
+  ScalingPlan plan = plan_scaling(pools, *frontend);
+  std::unique_ptr<Autoscaler> autoscaler;
+  plan.context.seed = provenance.seed;
+  if (scales) autoscaler = Registry<Autoscaler>::instance().make(at, plan.context);
+  scaling =
+      std::make_unique<Scaling>(world, std::move(plan.pools), std::move(autoscaler), *frontend);
+  frontend->set_watcher(scaling.get());
+  scaling->start();
+  if (config.faults.empty()) return;
+  breakable = std::make_unique<Breakable>(world, *frontend, *scaling, machines.get(),
+                                          router.config.detection);
+  faults = named_by(node.file() + ": /faults", [&] {
+    return std::make_unique<FaultInjector>(
+        world, FaultSchedule(config.faults, breakable->names(), provenance.seed), *breakable);
+  });
+  faults->start();
+}
+
 void Simulation::State::add_replicas(std::size_t index) {
   const PoolPlan& pool = pools[index];
   const ConfigNode pool_node = node.at("pools").at(index);
@@ -235,7 +272,10 @@ void Simulation::State::add_replicas(std::size_t index) {
     const ReplicaPlace where{
         .replica = frontend->replicas().size(), .in_pool = i, .machine = place.machine};
     auto engine = named_by(place_of(pool_node), [&] {
-      return make_engine(world, pool_node, pool, where, links.get(), machines.get(), *frontend);
+      return make_engine(
+          world, pool_node, pool, where,
+          {.links = links.get(), .machines = machines.get(), .transfers = transfers.get()},
+          *frontend);
     });
     Replica::Setup setup;
     setup.facts = replica_facts(pool, where, *engine);
@@ -301,6 +341,11 @@ void Simulation::State::build_machines() {
   plan.free = free;
   plan.live = live.get();
   machines = std::make_unique<Machines>(world, node, config.nodes, plan);
+  if (std::any_of(pools.begin(), pools.end(),
+                  [](const PoolPlan& pool) { return pool.role() != Role::kAggregated; }))
+    transfers = std::make_unique<KvTransferHub>(machines->tasks(), machines->fabric(),
+                                                config.disaggregation.transfer,
+                                                plan.network.protocol == "rdma");
   if (!config.stores.empty()) resolved["stores"] = machines->resolved_stores();
 }
 

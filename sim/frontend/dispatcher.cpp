@@ -12,7 +12,8 @@ Dispatcher::Dispatcher(World& world, const Options& options)
       options_(options),
       gateway_(options.name, static_cast<std::int32_t>(options.gateway.processes)),
       scrape_(world, Priority::kObserve, call<&Dispatcher::scrape>(), this),
-      release_(world, Priority::kClient, call<&Dispatcher::release>(), this) {}
+      release_(world, Priority::kClient, call<&Dispatcher::release>(), this),
+      sweep_(world, Priority::kClient, call<&Dispatcher::sweep>(), this) {}
 
 Dispatcher::~Dispatcher() = default;
 
@@ -48,10 +49,6 @@ void Dispatcher::set_prefill(Side side, std::unique_ptr<Decider> decider) {
 void Dispatcher::set_admission(std::unique_ptr<Admission> admission) {
   admission_ = std::move(admission);
   gauges_ = gauges_ || (admission_ && admission_->needs_gauges());
-}
-
-void Dispatcher::set_released(std::function<void(std::int64_t number)> released) {
-  released_ = std::move(released);
 }
 
 bool Dispatcher::fits(const Request& request) const {
@@ -115,8 +112,17 @@ Admission::Verdict Dispatcher::admit(Flight& flight, Seconds now) {
   if (admission_ == nullptr) return Admission::Verdict::kAdmit;
   if (gauges_) start_scraping(now);
   const Admission::Verdict verdict = admission_->admit(ask_of(flight, main_), look(main_, now));
-  if (verdict == Admission::Verdict::kHold) may_release(now);
+  if (verdict == Admission::Verdict::kHold) {
+    may_release(now);
+    if (const Seconds period = admission_->sweep_period(); period > Seconds(0) && !sweep_.pending())
+      sweep_.set(now + period);
+  }
   return verdict;
+}
+
+Seconds Dispatcher::lookup_time(Flight& flight) {
+  if (main_.views.size() == 1 && prefill_.views.empty()) return Seconds(0);
+  return main_.side.router->lookup_time(ask_of(flight, main_));
 }
 
 Dispatcher::Route Dispatcher::route(Flight& flight, Seconds now) {
@@ -186,6 +192,12 @@ void Dispatcher::ended(const Flight& flight, Seconds now) {
   may_release(now);
 }
 
+const ReplicaView& Dispatcher::view_of(const Replica& replica) const {
+  const Watched& watched = replica.role == Role::kPrefill ? prefill_ : main_;
+  const auto at = std::find(watched.side.replicas.begin(), watched.side.replicas.end(), &replica);
+  return watched.views[static_cast<std::size_t>(at - watched.side.replicas.begin())];
+}
+
 void Dispatcher::set_ready(const Replica& replica, bool ready) {
   for (Watched* watched : {&main_, &prefill_})
     for (std::size_t i = 0; i < watched->views.size(); ++i)
@@ -245,12 +257,19 @@ void Dispatcher::may_release(Seconds now) {
 
 void Dispatcher::release(Seconds now) {
   while (const std::optional<std::int64_t> number = admission_->next(look(main_, now)))
-    released_(*number);
+    released_(*number, false);
+}
+
+void Dispatcher::sweep(Seconds now) {
+  while (const std::optional<std::int64_t> number = admission_->expired(now))
+    released_(*number, true);
+  if (held() > 0) sweep_.set(now + admission_->sweep_period());
 }
 
 void Dispatcher::close() {
   scrape_.cancel();
   release_.cancel();
+  sweep_.cancel();
 }
 
 std::vector<ResourceUse> Dispatcher::resources() const {

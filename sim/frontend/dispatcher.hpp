@@ -64,8 +64,9 @@ class Dispatcher {
   void set_main(Side side);
   void set_prefill(Side side, std::unique_ptr<Decider> decider);
   void set_admission(std::unique_ptr<Admission> admission);
-  // Called when a held request may go on, with what next() named.
-  void set_released(std::function<void(std::int64_t number)> released);
+  // Called when a held request goes on, or is refused, with its number.
+  using Released = std::function<void(std::int64_t number, bool refused)>;
+  void set_released(Released released) { released_ = std::move(released); }
 
   // Could any of the replicas ever serve it?
   [[nodiscard]] bool fits(const Request& request) const;
@@ -74,6 +75,8 @@ class Dispatcher {
 
   [[nodiscard]] Admission::Verdict admit(Flight& flight, Seconds now);
   void gone(std::int64_t number) { admission_->gone(number); }
+  // What passes before route() looks at anything.
+  [[nodiscard]] Seconds lookup_time(Flight& flight);
   [[nodiscard]] Route route(Flight& flight, Seconds now);
 
   // What becomes of a flight that has a replica (Flight::replica, choice, prefill_half).
@@ -85,6 +88,8 @@ class Dispatcher {
   void set_ready(const Replica& replica, bool ready);
   // It has lost its cache, and the router has heard of it.
   void lost(const Replica& replica);
+  // What is known of one of its replicas.
+  [[nodiscard]] const ReplicaView& view_of(const Replica& replica) const;
   [[nodiscard]] std::int64_t held() const { return admission_ ? admission_->held() : 0; }
   // The run is over.
   void close();
@@ -110,6 +115,7 @@ class Dispatcher {
   static void read_gauges(Watched& watched, Seconds now);
   void may_release(Seconds now);
   void release(Seconds now);
+  void sweep(Seconds now);
 
   World& world_;
   Options options_;
@@ -118,12 +124,13 @@ class Dispatcher {
   Watched prefill_;
   std::unique_ptr<Decider> decider_;
   std::unique_ptr<Admission> admission_;  // null: everything is admitted
-  std::function<void(std::int64_t)> released_;
+  Released released_;
   bool gauges_ = false;  // somebody looks at them
   Timer scrape_;
   std::int64_t scrapes_ = 0;  // index of the next instant
   std::int64_t in_flight_ = 0;
   Timer release_;
+  Timer sweep_;
   std::vector<BlockHash> hashes_;  // scratch
 };
 

@@ -11,7 +11,8 @@ namespace kvsim {
 struct Flight : Sequence {
   enum class Place : std::uint8_t {
     kUnused,
-    kGateway,    // its routing is being worked on
+    kGateway,    // the gateway works on it
+    kLookup,     // its router asks an index that lies elsewhere
     kHeld,       // by admission
     kPrefill,    // its other half is computing the prompt, or the result is on its way back
     kApiServer,  // of its replica

@@ -25,11 +25,12 @@ Replica& Frontend::add_replica(Replica::Setup setup, std::unique_ptr<Engine> eng
 }
 
 Dispatcher& Frontend::add_dispatcher(std::unique_ptr<Dispatcher> dispatcher) {
-  dispatcher->set_released([this](std::int64_t number) {
+  dispatcher->set_released([this](std::int64_t number, bool refused) {
     const auto at = held_.find(number);
     KV_CHECK(at != held_.end(), "request number {} is not held", number);
     Flight& flight = *at->second;
     held_.erase(at);
+    if (refused) return finish(flight, Outcome::kRefused, world_.now());
     dispatch(flight, world_.now());
   });
   dispatchers_.push_back(std::move(dispatcher));
@@ -116,6 +117,13 @@ void Frontend::admit(Flight& flight, Seconds now) {
 }
 
 void Frontend::dispatch(Flight& flight, Seconds now) {
+  const Seconds lookup = dispatcher(flight).lookup_time(flight);
+  if (lookup <= Seconds(0)) return choose(flight, now);
+  flight.place = Place::kLookup;
+  stations_.add(now + lookup, &flight);
+}
+
+void Frontend::choose(Flight& flight, Seconds now) {
   const Dispatcher::Route route = dispatcher(flight).route(flight, now);
   if (route.nobody) return fail(flight, now);
   if (route.replica == nullptr) return finish(flight, Outcome::kRefused, now);
@@ -149,6 +157,8 @@ void Frontend::proceed(Flight& flight, Seconds now) {
   switch (at) {
     case Place::kGateway:
       return admit(flight, now);
+    case Place::kLookup:
+      return choose(flight, now);
     case Place::kRetry:
       return enter(flight, now);
     case Place::kPrefill:
@@ -335,11 +345,14 @@ void Frontend::stop(Flight& flight, Outcome outcome, Seconds now) {
 void Frontend::crash(Replica& replica) {
   const Seconds now = world_.now();
   replica.engine->catch_up(now);
+  if (!replica.up()) return;
   replica.state = Replica::State::kDown;
   replica.up_before += now - replica.up_since;
   for (const auto& flight : flights_)
     if (flight->record.id >= 0 && flight->replica == &replica && flight->place == Place::kEngine)
       stop(*flight, Outcome::kFailed, now);
+  if (Connector* connector = replica.engine->connector()) connector->crashed();
+  if (replica.events) replica.events->cleared();
 }
 
 void Frontend::drain(Replica& replica) {

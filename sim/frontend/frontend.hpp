@@ -17,6 +17,7 @@
 #include "sim/frontend/dispatcher.hpp"
 #include "sim/frontend/flight.hpp"
 #include "sim/frontend/replica.hpp"
+#include "sim/kv/kv_transfer.hpp"
 #include "sim/report/recorder.hpp"
 
 namespace kvsim {
@@ -61,6 +62,8 @@ class Frontend : public EngineListener {
   // In short: one LLM, whole requests, every replica, one router.
   void set_router(std::unique_ptr<Router> router, const Dispatcher::Options& options);
   void set_ended(Ended ended) { ended_ = std::move(ended); }
+  // How KV gets from prefill to decode replicas; not owned.
+  void set_transfers(KvTransferHub* transfers) { transfers_ = transfers; }
   [[nodiscard]] const std::vector<std::unique_ptr<Replica>>& replicas() const { return replicas_; }
   [[nodiscard]] Dispatcher& dispatcher_of(const Replica& replica) {
     return *dispatchers_[static_cast<std::size_t>(replica.llm)];
@@ -112,7 +115,8 @@ class Frontend : public EngineListener {
   // The stations of a request.
   void enter(Flight& flight, Seconds now);  // a gateway
   void admit(Flight& flight, Seconds now);
-  void dispatch(Flight& flight, Seconds now);  // admitted: chooses a replica, or two
+  void dispatch(Flight& flight, Seconds now);  // admitted
+  void choose(Flight& flight, Seconds now);    // a replica, or two
   void begin_prefill(Flight& flight, const Dispatcher::Route& route, Seconds now);
   static void take_first_token(Flight& flight);
   static void give_back_first_token(Request& request);
@@ -142,6 +146,7 @@ class Frontend : public EngineListener {
   Ended ended_;
   std::function<void(Replica&)> idle_;
   Watcher* watcher_ = nullptr;
+  KvTransferHub* transfers_ = nullptr;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;  // by LLM
   Seconds last_ended_{0};

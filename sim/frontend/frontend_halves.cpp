@@ -25,6 +25,8 @@ void Frontend::begin_prefill(Flight& flight, const Dispatcher::Route& route, Sec
   // The decode replica's load is counted from now on: its router has chosen it.
   dispatcher(flight).sent(flight);
   ++route.replica->in_flight;
+  if (options_.disaggregation.together && transfers_ != nullptr)
+    transfers_->expect(route.prefill->index, half.number);
   send(half, *route.prefill, route.prefill_choice, now);
   flight.place = Place::kPrefill;
   if (options_.disaggregation.together) send(flight, *route.replica, route.choice, now);
@@ -67,6 +69,7 @@ void Frontend::prefill_ended(Flight& half, Outcome outcome, Seconds now) {
   const bool waiting = flight.place == Place::kPrefill;
   recycle(half);
   if (outcome != Outcome::kCompleted) {
+    if (transfers_ != nullptr) transfers_->cancel(flight.prefill_replica, flight.remote_number);
     if (!waiting) return stop(flight, outcome, now);
     if (outcome == Outcome::kFailed && !flight.aborted) return fail(flight, now);
     return finish(flight, flight.aborted ? flight.abort_outcome : outcome, now);

@@ -123,6 +123,9 @@ class Store {
   virtual bool preload(StoreKey key, Bytes bytes) = 0;
   // A restart: a cold one forgets everything that is not on disk; warm is as it was.
   virtual void restart(bool warm) = 0;
+  // The process is away from now on, and back: as it was, or with what was on disk only.
+  virtual void go_down() = 0;
+  virtual void come_up(bool warm) = 0;
   // DRAM that the process takes on its host.
   [[nodiscard]] virtual Bytes dram() const = 0;
   // Takes values in and sends them while the client works on them: looks at Command::stream.

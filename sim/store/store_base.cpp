@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/des/waiting.hpp"
 
 namespace kvsim {
@@ -31,6 +33,27 @@ std::int64_t StoreBase::life() const {
     if (outage.dead() || (!outage.warm() && outage.end() <= now)) ++life;
   }
   return life;
+}
+
+void StoreBase::go_down() {
+  const Seconds now = tasks().now();
+  if (current() != nullptr) return;  // it is
+  constexpr Seconds kForEver{1e18};
+  const auto later = std::find_if(outages_.begin(), outages_.end(),
+                                  [&](const Outage& outage) { return outage.at > now; });
+  Outage outage;
+  outage.at = now;
+  outage.length = kForEver;
+  outages_.insert(later, outage);
+}
+
+void StoreBase::come_up(bool warm) {
+  const Seconds now = tasks().now();
+  for (Outage& outage : outages_) {
+    if (outage.at > now || now >= outage.end()) continue;
+    outage.length = now - outage.at;
+    outage.restart = warm ? "warm" : "cold";
+  }
 }
 
 void StoreBase::catch_up() {

@@ -53,6 +53,8 @@ class StoreBase : public Store {
     return outages_.empty() ? run(command) : run_past_outages(command);
   }
   [[nodiscard]] StoreUse use() const override { return use_; }
+  void go_down() override;
+  void come_up(bool warm) override;
 
  protected:
   // The command itself: spends its time, leaves its answer.
