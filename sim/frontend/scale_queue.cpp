@@ -9,9 +9,11 @@ namespace kvsim {
 namespace {
 // Rates are looked for this far from none and from the most that is served: the real one's.
 constexpr double kMargin = 0.001;
-constexpr int kBisections = 50;
+constexpr int kBisections = 40;
 // Probabilities are relative until the end; beyond this all of them are made smaller.
 constexpr double kLarge = 1e200;
+// Longer queues than those this unlikely, relative to all others, change no mean.
+constexpr double kUnlikely = 1e-18;
 }  // namespace
 
 ReplicaQueue::ReplicaQueue(const Shape& shape) : shape_(shape), decodes_(shape.output_tokens - 1) {
@@ -49,10 +51,12 @@ ReplicaQueue::State ReplicaQueue::at(double rate) const {
   double in_service = 0;
   for (std::int64_t n = 1; n <= most; ++n) {
     const std::int64_t served = std::min(n, shape_.batch);
-    p *= rate / service_[static_cast<std::size_t>(served - 1)];
+    const double step = rate / service_[static_cast<std::size_t>(served - 1)];
+    p *= step;
     sum += p;
     in_system += p * static_cast<double>(n);
     in_service += p * static_cast<double>(served);
+    if (n >= shape_.batch && step < 1 && p < kUnlikely * sum) break;
     if (sum > kLarge)
       for (double* value : {&p, &sum, &in_system, &in_service}) *value /= kLarge;
   }
