@@ -8,8 +8,8 @@
 //   cost          first token + decode_weight x decodes there x prefill(prompt, prefix k)
 //
 //   queue         sum of the predicted prefills of its own requests without a first token
-//   fetch         Router::Context::fetch_time of the bytes that lie in a tier, alone; free where the
-//                 context has none
+//   fetch         Router::Context::fetch_time of the bytes that lie in a tier, alone; free where
+//                 the context has none
 //   decodes       its own requests there that have had their first token
 //
 // The last term is what others lose: a prefill holds up each decode of its replica for about as
