@@ -65,19 +65,19 @@ void ReplicaBlocks::match(std::span<const BlockHash> hashes, std::vector<std::in
     set_length(lengths, length, word, active_[word]);
 }
 
-const ReplicaBlocks::Number* ReplicaBlocks::find(BlockHash hash, std::int32_t replica) const {
-  const ReplicaSet* set = holders_.find(hash);
-  return set == nullptr ? nullptr : set->find(replica);
+ReplicaBlocks::Number& ReplicaBlocks::number(BlockHash hash, std::int32_t replica) {
+  ReplicaSet& set = holders_[hash];
+  if (Number* found = set.find(replica); found != nullptr) return *found;
+  ++sizes_[static_cast<std::size_t>(replica)];
+  set.add(replica, 0, static_cast<std::int32_t>(sizes_.size()));
+  return *set.find(replica);
 }
 
-void ReplicaBlocks::set(BlockHash hash, std::int32_t replica, Number number) {
-  ReplicaSet& set = holders_[hash];
-  if (set.find(replica) != nullptr) {
-    set.remove(replica);
-  } else {
-    ++sizes_[static_cast<std::size_t>(replica)];
-  }
-  set.add(replica, number, static_cast<std::int32_t>(sizes_.size()));
+ReplicaBlocks::Number& ReplicaBlocks::held_number(BlockHash hash, std::int32_t replica) {
+  ReplicaSet* set = holders_.find(hash);
+  Number* found = set == nullptr ? nullptr : set->find(replica);
+  KV_CHECK(found != nullptr, "replica {} does not hold hash {:#x}", replica, hash);
+  return *found;
 }
 
 void ReplicaBlocks::erase(BlockHash hash, std::int32_t replica) {
@@ -89,41 +89,33 @@ void ReplicaBlocks::erase(BlockHash hash, std::int32_t replica) {
 }
 
 void ActiveBlocks::add(std::int32_t replica, std::span<const BlockHash> hashes) {
-  with_prefetch(counts_, hashes, [&](BlockHash hash) {
-    const auto* count = counts_.find(hash, replica);
-    counts_.set(hash, replica, count == nullptr ? 1 : *count + 1);
-  });
+  with_prefetch(counts_, hashes, [&](BlockHash hash) { ++counts_.number(hash, replica); });
 }
 
 void ActiveBlocks::remove(std::int32_t replica, std::span<const BlockHash> hashes) {
   with_prefetch(counts_, hashes, [&](BlockHash hash) {
-    const auto* count = counts_.find(hash, replica);
-    KV_CHECK(count != nullptr, "hash {:#x} is not active on replica {}", hash, replica);
-    if (*count == 1) {
-      counts_.erase(hash, replica);
-    } else {
-      counts_.set(hash, replica, *count - 1);
-    }
+    if (--counts_.held_number(hash, replica) == 0) counts_.erase(hash, replica);
   });
 }
 
 void RecentBlocks::expire(Seconds now) {
   while (nodes_[0].younger != 0) {
     const std::int32_t oldest = nodes_[0].younger;
-    if (nodes_[static_cast<std::size_t>(oldest)].inserted + kept_ > now) return;
+    const Node& entry = nodes_[static_cast<std::size_t>(oldest)];
+    if (entry.inserted + kept_ > now) return;
+    // The next to be forgotten, on its way meanwhile.
+    nodes_of_.prefetch(nodes_[static_cast<std::size_t>(entry.younger)].hash);
     forget(oldest);
   }
 }
 
 void RecentBlocks::insert(std::int32_t replica, std::span<const BlockHash> hashes, Seconds now) {
   with_prefetch(nodes_of_, hashes, [&](BlockHash hash) {
-    std::int32_t node = 0;
-    if (const auto* known = nodes_of_.find(hash, replica); known != nullptr) {
-      node = *known;
-      unlink(node);
-    } else {
+    ReplicaBlocks::Number& node = nodes_of_.number(hash, replica);
+    if (node == 0) {
       node = unused_node();
-      nodes_of_.set(hash, replica, node);
+    } else {
+      unlink(node);
     }
     Node& entry = nodes_[static_cast<std::size_t>(node)];
     entry.hash = hash;

@@ -25,10 +25,11 @@ class ReplicaBlocks {
   // the longest match), with 64 replicas a step.
   void match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& lengths);
 
-  // nullptr = the replica does not hold it.
-  [[nodiscard]] const Number* find(BlockHash hash, std::int32_t replica) const;
-  // Adds a holder, or gives one that is there another number.
-  void set(BlockHash hash, std::int32_t replica, Number number);
+  // The replica's number for a hash; made as 0 when it does not hold it. Holds until the next call
+  // that is not const.
+  [[nodiscard]] Number& number(BlockHash hash, std::int32_t replica);
+  // The same of a hash that it must hold.
+  [[nodiscard]] Number& held_number(BlockHash hash, std::int32_t replica);
   // The replica must hold the hash.
   void erase(BlockHash hash, std::int32_t replica);
   void prefetch(BlockHash hash) const { holders_.prefetch(hash); }

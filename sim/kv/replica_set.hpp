@@ -36,6 +36,9 @@ class ReplicaSet {
     }
     return nullptr;
   }
+  [[nodiscard]] Number* find(std::int32_t replica) {
+    return const_cast<Number*>(std::as_const(*this).find(replica));
+  }
   // Adds a replica that is not in the set. `replicas`: how many the cluster has.
   void add(std::int32_t replica, Number number, std::int32_t replicas);
   // Takes out a replica that is in the set.

@@ -133,7 +133,9 @@ TEST(ExplainDynamo, DevicesAreWeighedAsTheVariableSays) {
       "DYN_ENCODER_CUDA_TO_CPU_RATIO=4 python -m dynamo.frontend --router-mode "
       "device-aware-weighted",
       "flags");
-  EXPECT_EQ(router, Json({{"kind", "device-aware-weighted"}, {"cuda_to_cpu_ratio", 4}}));
+  EXPECT_EQ(router["kind"], "device-aware-weighted");
+  EXPECT_EQ(router["cuda_to_cpu_ratio"], 4);
+  EXPECT_EQ(router.size(), 2U);
 }
 
 }  // namespace
