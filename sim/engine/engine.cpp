@@ -6,6 +6,8 @@
 #include "sim/base/check.hpp"
 #include "sim/base/registry.hpp"
 #include "sim/engine/chunk_shape.hpp"
+#include "sim/kv/kv_events.hpp"
+#include "sim/kv/kv_index.hpp"
 
 namespace kvsim {
 
@@ -32,6 +34,18 @@ void Engine::set_connector(std::unique_ptr<Connector> connector) {
   const Scheduler::Context context{options_.limits, *pool_, connector_.get(), step_time_->window()};
   const ConfigNode node(options_.scheduler, "engine");
   scheduler_ = Registry<Scheduler>::instance().make(node, context);
+}
+
+void Engine::set_events(KvEventLog* events) {
+  KV_CHECK(events_ == nullptr && events != nullptr, "events are told once");
+  events_ = events;
+  pool_->add_listener(events->tier(0));
+  const std::size_t lower = connector_ == nullptr ? 0 : connector_->tiers().size();
+  for (std::size_t tier = 0; tier < lower && tier + 1 < kIndexTiers; ++tier)
+    if (connector_->told_blocks(tier) > 0) connector_->set_listener(tier, events->tier(tier + 1));
+  events->set_catch_up([this] {
+    if (!settling_) catch_up(world_.now());
+  });
 }
 
 bool Engine::fits(const Request& request) const {
@@ -222,15 +236,18 @@ void Engine::sleep_through(Seconds now) {
 }
 
 void Engine::settle(Seconds until) {
+  settling_ = true;
   while (passed_ + 1 < ends_.size() && ends_[passed_] < until) {
     const Seconds boundary = ends_[passed_];
     const StepShape& shape = plans_[0].shape;
     count_step(step_began_, boundary, boundary, shape, 0);
+    if (events_ != nullptr) events_->step_ended(boundary);
     if (plans_.size() == 2) plans_[0].shape = plans_[1].shape;
     scheduler_->plan_steady(plans_.back().shape, boundary);
     step_began_ = boundary;
     ++passed_;
   }
+  settling_ = false;
 }
 
 void Engine::count_step(Seconds begin, Seconds computed, Seconds end, const StepShape& shape,
@@ -244,7 +261,10 @@ void Engine::count_step(Seconds begin, Seconds computed, Seconds end, const Step
 }
 
 void Engine::hold_back(std::int64_t paused) {
-  for (const Late& late : late_) paused -= late.count;
+  for (Late& late : late_) {  // some may have left meanwhile
+    late.count = std::min(late.count, paused);
+    paused -= late.count;
+  }
   if (paused > 0) late_.push_back({last_tokens_, paused});
 }
 
@@ -252,7 +272,7 @@ void Engine::tell_gaps(std::int64_t answering, Seconds end) {
   for (const Late& late : late_) {
     const std::int64_t count = std::min(late.count, answering);
     if (count > 0) listener_.token_gap(options_.replica, end - late.last, count, end);
-    answering -= count;  // fewer than were late when some have left meanwhile
+    answering -= count;
   }
   late_.clear();
   if (answering > 0) listener_.token_gap(options_.replica, end - last_tokens_, answering, end);
@@ -261,8 +281,10 @@ void Engine::tell_gaps(std::int64_t answering, Seconds end) {
 void Engine::finish_step(Seconds now) {
   StepPlan& plan = plans_[0];
   scheduler_->step_ended(steps_);
-  if (plan.paused > 0) hold_back(plan.paused);
+  if (plan.paused > 0 || !late_.empty())
+    hold_back(plan.paused + plan.shape.decode_sequences - plan.wasted);
   count_step(step_began_, computed_at_, now, plan.shape, plan.wasted);
+  if (events_ != nullptr) events_->step_ended(now);
   for (Sequence* sequence : plan.tokens_from_prefill) {
     if (sequence->record.first_token < Seconds(0)) {
       listener_.first_token(*sequence, now);

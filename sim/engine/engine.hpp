@@ -23,6 +23,8 @@
 
 namespace kvsim {
 
+class KvEventLog;
+
 // What an engine publishes once per step (vLLM's gauges).
 struct EngineGauges {
   std::int64_t running = 0;
@@ -72,6 +74,10 @@ class Engine {
   [[nodiscard]] BlockPool& pool() { return *pool_; }
   [[nodiscard]] const BlockPool& pool() const { return *pool_; }
   [[nodiscard]] const Connector* connector() const { return connector_.get(); }
+  [[nodiscard]] Connector* connector() { return connector_.get(); }
+  // Hears of changes in HBM (its tier 0) and in what the connector tells of (tiers 1 and up), and
+  // of ends of steps. Once, after set_connector(). Not owned.
+  void set_events(KvEventLog* events);
   // For the connector's context.
   void on_loaded(KvSequence& sequence, std::int64_t tokens);
   void on_missed(KvSequence& sequence, std::int64_t tokens);
@@ -149,6 +155,8 @@ class Engine {
   EngineListener& listener_;
   std::unique_ptr<BlockPool> pool_;
   std::unique_ptr<Connector> connector_;
+  KvEventLog* events_ = nullptr;
+  bool settling_ = false;
   std::unique_ptr<Scheduler> scheduler_;
   Timer timer_;
   std::vector<Message> inbox_;

@@ -86,7 +86,7 @@ void BlockPool::evict(BlockId id) {
   table_.erase(hash, id);
   blocks_[id].hash = 0;
   ++evicted_;
-  if (listener_ != nullptr) listener_->evicted(hash);
+  for (BlockListener* listener : listeners_) listener->evicted(hash);
 }
 
 void BlockPool::cache(std::span<const BlockId> blocks, std::span<const BlockHash> hashes) {
@@ -101,7 +101,7 @@ void BlockPool::cache(std::span<const BlockId> blocks, std::span<const BlockHash
                "block {} is free or cached already", blocks[i]);
       table_.insert(hashes[i], blocks[i]);
       blocks_[blocks[i]].hash = hashes[i];
-      if (listener_ != nullptr) listener_->cached(hashes[i]);
+      for (BlockListener* listener : listeners_) listener->cached(hashes[i]);
     }
   }
 }
@@ -132,10 +132,10 @@ void BlockPool::release(std::span<const BlockId> blocks) {
 }
 
 void BlockPool::clear() {
-  BlockListener* const listener = listener_;
+  std::vector<BlockListener*> listeners = std::move(listeners_);
   const std::int64_t evicted = evicted_;
   *this = BlockPool(options_);
-  listener_ = listener;
+  listeners_ = std::move(listeners);
   evicted_ = evicted;
 }
 

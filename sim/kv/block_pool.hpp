@@ -51,11 +51,12 @@ class BlockPool {
   void cache(std::span<const BlockId> blocks, std::span<const BlockHash> hashes);
   // Takes back one reference of each block of a request, given in the order of its content.
   void release(std::span<const BlockId> blocks);
-  // Forgets all content and all references, as a restarted engine does. The listener hears nothing.
+  // Forgets all content and all references, as a restarted engine does. Listeners hear nothing.
   void clear();
 
-  // Who hears of cached and evicted blocks; nullptr = nobody. Not owned.
-  void set_listener(BlockListener* listener) { listener_ = listener; }
+  // Who hears of cached and evicted blocks. Not owned.
+  void add_listener(BlockListener* listener) { listeners_.push_back(listener); }
+  void remove_listener(BlockListener* listener) { std::erase(listeners_, listener); }
 
  private:
   static constexpr std::int32_t kInUse = INT32_MIN;
@@ -74,7 +75,7 @@ class BlockPool {
   Options options_;
   std::int32_t free_ = 0;
   std::int64_t evicted_ = 0;
-  BlockListener* listener_ = nullptr;
+  std::vector<BlockListener*> listeners_;
   // The free queue is a ring through block 0: its next is the front, its previous the tail.
   ZeroedArray<Block> blocks_;
   BlockTable table_;

@@ -15,6 +15,7 @@ namespace kvsim {
 struct ChunkPart {
   BlockHash key = 0;
   Bytes bytes{0};
+  BlockHash chain = 0;  // hash of its last block: its name where one LLM is meant; 0 = not kept
 };
 
 class ChunkKeys {
@@ -41,7 +42,7 @@ class ChunkKeys {
     std::vector<ChunkPart> out;
     for (std::int64_t chunk = first; chunk < last; ++chunk) {
       const auto block = static_cast<std::size_t>((chunk + 1) * blocks_ - 1);
-      out.push_back({mix64(sequence.hashes[block] + salt_) | 1, bytes_});
+      out.push_back({mix64(sequence.hashes[block] + salt_) | 1, bytes_, sequence.hashes[block]});
     }
     return out;
   }

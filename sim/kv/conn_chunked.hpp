@@ -42,6 +42,9 @@ class ChunkedConnector : public Connector {
   bool hold_begin(std::int64_t step, std::function<void()> resume) override;
   bool hold_end(std::int64_t step, std::function<void()> resume) override;
   bool holds(KvSequence& sequence, std::function<void()> release_later) override;
+  void crashed() override {
+    for (Save& save : saves_) save.chunks.clear();
+  }
 
  protected:
   struct Protocol {

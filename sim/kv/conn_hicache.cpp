@@ -93,6 +93,12 @@ class Hicache final : public HostTierConnector {
   }
   bool storing() const override { return HostTierConnector::storing() || !saving_.empty(); }
   bool holds(KvSequence& sequence, std::function<void()> release_later) override;
+  void crashed() override {
+    HostTierConnector::crashed();
+    for (Save& save : saves_) save.blocks.clear();
+    to_storage_.clear();
+    hits_ = {};
+  }
 
   std::vector<TierUse> tiers() const override {
     std::vector<TierUse> out = HostTierConnector::tiers();
@@ -295,7 +301,7 @@ Task Hicache::fetch_batch(Prefetch& prefetch, std::size_t first, std::size_t las
     const bool here = static_cast<std::int64_t>(i) < came;
     cache().end_store(blocks[i], here);
     whole = whole && here;
-    if (!here || prefetch.over) continue;
+    if (!here || prefetch.over || !cache().ready(blocks[i])) continue;
     prefetch.came.insert(blocks[i]);
     cache().begin_load(blocks[i]);
     prefetch.kept.push_back(blocks[i]);

@@ -19,7 +19,7 @@ HostCache::Options of_capacity(std::int64_t blocks) {
 HostTierConnector::HostTierConnector(const Context& context, const Protocol& protocol,
                                      std::int64_t blocks, std::unique_ptr<Eviction> eviction)
     : context_(context), protocol_(protocol), cache_(of_capacity(blocks), std::move(eviction)) {
-  if (blocks > 0) context_.pool.set_listener(this);
+  if (blocks > 0) context_.pool.add_listener(this);
 }
 
 // --- lookup ---

@@ -23,7 +23,7 @@ namespace kvsim {
 
 class HostTierConnector : public Connector, private BlockListener {
  public:
-  ~HostTierConnector() override { context_.pool.set_listener(nullptr); }
+  ~HostTierConnector() override { context_.pool.remove_listener(this); }
 
   Match match(const KvSequence& sequence, std::int64_t local_tokens,
               std::int64_t limit_tokens) override;
@@ -38,6 +38,14 @@ class HostTierConnector : public Connector, private BlockListener {
   bool holds(KvSequence& sequence, std::function<void()> release_later) override;
   std::vector<TierUse> tiers() const override;
   Bytes dram() const override { return context_.block_bytes * cache_.capacity() * context_.ranks; }
+  void set_listener(std::size_t tier, BlockListener* listener) override {
+    if (tier == 0) cache_.set_listener(listener);
+  }
+  std::int64_t told_blocks(std::size_t tier) const override { return tier == 0 ? 1 : 0; }
+  void crashed() override {
+    write_backs_.clear();
+    cache_.clear();
+  }
 
  protected:
   struct Protocol {

@@ -19,6 +19,7 @@
 
 #include "sim/base/errors.hpp"
 #include "sim/base/registry.hpp"
+#include "sim/kv/chain_listener.hpp"
 #include "sim/kv/conn_chunk_store.hpp"
 #include "sim/kv/conn_chunked.hpp"
 #include "sim/kv/conn_copy.hpp"
@@ -84,6 +85,8 @@ class Kvbm final : public ChunkedConnector {
         to_remote_(tasks(), queue(), [this](auto blocks) { return offload_to_remote(blocks); }) {
     if (options.cpu == Bytes(0) && !(options.disk.empty() && options.remote.empty()))
       throw ConfigError("cpu_bytes: found 0 with tiers below; allowed: more than 0");
+    host_.set_listener(&host_told_);
+    disk_cache_.set_listener(&disk_told_);
     if (!options.disk.empty()) open_disk();
     if (!options.remote.empty()) open_remote();
   }
@@ -101,6 +104,21 @@ class Kvbm final : public ChunkedConnector {
     return out;
   }
   Bytes dram() const override { return options_.cpu; }
+  void set_listener(std::size_t tier, BlockListener* listener) override {
+    if (tier == 0) host_told_.add(listener);
+    if (tier == 1 && disk_ != nullptr) disk_told_.add(listener);
+  }
+  std::int64_t told_blocks(std::size_t tier) const override {
+    return tier == 0 || (tier == 1 && disk_ != nullptr) ? 1 : 0;
+  }
+  // G3 goes too: its file has no name, its index lies in the process. Assumed.
+  void crashed() override {
+    ChunkedConnector::crashed();
+    for (OffloadQueue* queue : {&to_host_, &to_disk_, &to_remote_}) queue->clear();
+    for (HostCache* cache : {&host_, &disk_cache_}) cache->clear();
+    for (ChainListener* told : {&host_told_, &disk_told_}) told->clear();
+    filter_ = FrequencyFilter({.period = options_.filter_period});
+  }
   std::vector<ResourceUse> resources() const override {
     return client_ ? std::vector<ResourceUse>{client_->use()} : std::vector<ResourceUse>{};
   }
@@ -152,6 +170,8 @@ class Kvbm final : public ChunkedConnector {
   Options options_;
   std::int64_t ranks_;  // that keep a block each
   Bytes block_;         // over those
+  ChainListener host_told_;
+  ChainListener disk_told_;
   HostCache host_;
   HostCache disk_cache_;
   Disk* disk_ = nullptr;
@@ -314,6 +334,7 @@ Task Kvbm::save(std::vector<ChunkPart> blocks) {
 Task Kvbm::offload_to_host(std::vector<ChunkPart> blocks) {
   std::erase_if(blocks, [this](const ChunkPart& block) { return !host_.begin_store(block.key); });
   if (blocks.empty()) co_return;
+  for (const ChunkPart& block : blocks) host_told_.name(block);
   co_await copy(context().to_host, static_cast<std::int64_t>(blocks.size()));
   std::vector<ChunkPart> twice;
   for (const ChunkPart& block : blocks) {
@@ -340,6 +361,7 @@ Task Kvbm::offload_to_disk(std::vector<ChunkPart> blocks) {
   std::vector<ChunkPart> writing = reading;
   std::erase_if(writing,
                 [this](const ChunkPart& block) { return !disk_cache_.begin_store(block.key); });
+  for (const ChunkPart& block : writing) disk_told_.name(block);
   if (!writing.empty()) {
     Countdown written(tasks(), 1);
     co_await disk_io(writing, true, written);

@@ -102,6 +102,13 @@ bool Lmcache::holds(KvSequence& sequence, std::function<void()>) {
   return false;
 }
 
+// The index of a local disk is held to survive with the files.
+void Lmcache::crashed() {
+  ++life_;
+  saves_.clear();
+  pool_.clear();
+}
+
 std::vector<std::string> Lmcache::warnings() const {
   const Json& serde = options_.serde;
   std::vector<std::string> out = codec_->warnings(
@@ -170,6 +177,7 @@ Task Lmcache::look_up(std::int64_t number, std::int64_t serial) {
 // Async loading: lower tiers into DRAM, before the request is admitted.
 Task Lmcache::prefetch(std::int64_t number, std::int64_t serial) {
   const Seconds began = tasks_.now();
+  const std::int64_t life = life_;
   StageTimes times;
   for (std::size_t tier = 0; tier < lower_.size(); ++tier) {
     Visit& visit = visits_.at(number);
@@ -181,6 +189,11 @@ Task Lmcache::prefetch(std::int64_t number, std::int64_t serial) {
     std::int64_t fetched = 0;
     co_await lower_[tier]->fetch(values, fetched, times);
     if (options_.use_layerwise) fetched = join_layers(part, values, fetched);
+    if (life != life_) {
+      for (std::int64_t i = 0; i < fetched; ++i)
+        pool_.release(part[static_cast<std::size_t>(i)].bytes);
+      fetched = 0;
+    }
     part.resize(static_cast<std::size_t>(fetched));
     Visit* still = visit_of(number, serial);
     if (still == nullptr) {

@@ -42,6 +42,14 @@ class Lmcache final : public Connector {
   Bytes dram() const override { return options_.max_local_cpu * context_.ranks; }
   std::vector<std::string> warnings() const override;
   std::vector<ResourceUse> resources() const override;
+  // DRAM: an entry is a chunk; the prompt's last tokens, where they are one, are told too.
+  void set_listener(std::size_t tier, BlockListener* listener) override {
+    if (told_blocks(tier) > 0) pool_.set_listener(listener);
+  }
+  std::int64_t told_blocks(std::size_t tier) const override {
+    return tier == 0 && options_.local_cpu ? options_.chunk_tokens / context_.block_tokens : 0;
+  }
+  void crashed() override;
 
  private:
   // What is known of a request since it was first asked for.
@@ -67,6 +75,7 @@ class Lmcache final : public Connector {
   // A load under way: of its chunks, the first `ready` are or will be in DRAM.
   struct Arriving {
     Load load;
+    std::int64_t life = 0;   // that it belongs to
     std::int64_t first = 0;  // chunk
     std::int64_t ready = 0;
     std::vector<ChunkPart> staged;  // chunks that lower tiers sent
@@ -110,6 +119,7 @@ class Lmcache final : public Connector {
   std::vector<std::unique_ptr<LmcacheBackend>> lower_;
   std::unordered_map<std::int64_t, Visit> visits_;
   std::int64_t last_visit_ = 0;
+  std::int64_t life_ = 0;  // of the process: a crash ends one
   std::deque<Load> loads_;
   std::deque<Save> saves_;
   std::unique_ptr<Signal> overlap_;  // fires when the layers that load beside the step are there

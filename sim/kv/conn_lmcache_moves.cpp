@@ -14,7 +14,8 @@ Task Lmcache::run_loads(std::vector<Load> loads, std::function<void()> resume) {
   const std::int64_t awaited = options_.use_layerwise ? std::min(kLayersAhead, layers) : layers;
   std::vector<Arriving> arriving;
   for (const Load& load : loads)
-    if (visit_of(load.number, load.visit) != nullptr) arriving.push_back({.load = load});
+    if (visit_of(load.number, load.visit) != nullptr)
+      arriving.push_back({.load = load, .life = life_});
   for (Arriving& one : arriving) co_await bring(one, 0, awaited);
   if (awaited == layers) {
     for (Arriving& one : arriving) {
@@ -83,7 +84,8 @@ void Lmcache::shorten(const Arriving& one) {
 void Lmcache::arrived(Arriving& one) {
   for (const ChunkPart& value : one.held) pool_.release(value.bytes);
   for (const ChunkPart& chunk : one.staged)
-    if (options_.local_cpu && !pool_.contains(chunk.key) && pool_.reserve(chunk.bytes))
+    if (options_.local_cpu && one.life == life_ && !pool_.contains(chunk.key) &&
+        pool_.reserve(chunk.bytes))
       keep_or_release({chunk});
   unpin(*visit_of(one.load.number, one.load.visit));
 }
@@ -130,6 +132,7 @@ std::vector<ChunkPart> Lmcache::admit(const std::vector<ChunkPart>& chunks) {
 }
 
 Task Lmcache::run_saves(std::vector<ChunkPart> chunks, std::function<void()> resume) {
+  const std::int64_t life = life_;
   Bytes bytes{0};
   for (const ChunkPart& chunk : chunks) bytes += chunk.bytes;
   if (bytes > Bytes(0)) {
@@ -146,7 +149,11 @@ Task Lmcache::run_saves(std::vector<ChunkPart> chunks, std::function<void()> res
     overlap_.reset();
   }
   resume();
-  hand_down(chunks);
+  if (life == life_) {
+    hand_down(chunks);
+  } else {
+    for (const ChunkPart& chunk : chunks) pool_.release(chunk.bytes);
+  }
 }
 
 // Write-through: every tier below gets the chunks now; DRAM keeps them at least until they have.

@@ -59,6 +59,7 @@ LmcacheMpServer::LmcacheMpServer(const Connector::Context& context, const Option
   if (options.l2.size() + 1 > kLowerTiers)
     throw ConfigError("l2: found " + std::to_string(options.l2.size()) +
                       " stores; allowed: at most " + std::to_string(kLowerTiers - 1));
+  pool_.set_listener(&told_);
   for (const LmcacheL2Options& l2 : options.l2)
     l2_.push_back(std::make_unique<L2>(context, l2, parts_, host_.name() + ".lmcache." + l2.store));
 }
@@ -134,7 +135,7 @@ Task LmcacheMpServer::prefetch(L2& l2, std::shared_ptr<ChunkLookup> lookup, std:
       pool_.release(all_ranks(chunk));
       pool_.pin(chunk.key);
     } else {
-      pool_.keep(chunk.key, all_ranks(chunk));
+      keep(chunk);
     }
   }
   lookup->held += came;
@@ -193,7 +194,7 @@ Task LmcacheMpServer::store(const Connector::Context& gpu, std::vector<ChunkPart
       pool_.release(all_ranks(chunk));
       continue;
     }
-    pool_.keep(chunk.key, all_ranks(chunk));
+    keep(chunk);
     kept.push_back(chunk);
   }
   tasks_.start(hand_down(std::move(kept)));
@@ -205,6 +206,12 @@ Task LmcacheMpServer::hand_down(std::vector<ChunkPart> chunks) {
   for (const auto& l2 : l2_) co_await l2->chunks.put(chunks);
   for (std::size_t i = chunks.size(); i-- > 0;) pool_.unpin(chunks[i].key);
   watch();
+}
+
+// Reserved memory becomes the chunk's.
+void LmcacheMpServer::keep(const ChunkPart& chunk) {
+  told_.name(chunk);
+  pool_.keep(chunk.key, all_ranks(chunk));
 }
 
 // --- room ---

@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "sim/base/fields.hpp"
+#include "sim/kv/chain_listener.hpp"
 #include "sim/kv/conn_chunk_store.hpp"
 #include "sim/kv/conn_chunked.hpp"
 #include "sim/kv/host_pool.hpp"
@@ -98,6 +99,8 @@ class LmcacheMpServer : public HostService {
                               std::int64_t first, std::int64_t end, std::int64_t& ready);
   [[nodiscard]] Task store(const Connector::Context& gpu, std::vector<ChunkPart> chunks);
   void unlock(ChunkLookup& lookup);
+  // One more who hears what comes into L1 and what goes. Not owned.
+  void tell(BlockListener* listener) { told_.add(listener); }
 
   [[nodiscard]] std::vector<TierUse> tiers() const;
   [[nodiscard]] std::vector<ResourceUse> resources() const;
@@ -122,6 +125,7 @@ class LmcacheMpServer : public HostService {
     return pool_.used().real() / pool_.capacity().real() >= options_.trigger;
   }
   [[nodiscard]] bool reserve(Bytes bytes);
+  void keep(const ChunkPart& chunk);
   void watch(bool short_of_room = false);
   [[nodiscard]] Task evict();
 
@@ -131,6 +135,7 @@ class LmcacheMpServer : public HostService {
   std::int64_t ranks_;  // that ask and copy
   std::int64_t parts_;  // of a chunk that are stored
   Bytes token_bytes_;
+  ChainListener told_;
   HostPool pool_;
   Threads cpu_;
   Threads gpu_;

@@ -41,6 +41,14 @@ class OffloadQueue {
     start();
   }
 
+  // Drops what waits: it counts as copied.
+  void clear() {
+    for (const Waiting& one : waiting_)
+      if (one.copied) one.copied->one_less();
+    waiting_.clear();
+    queued_.clear();
+  }
+
  private:
   struct Waiting {
     std::int64_t priority;

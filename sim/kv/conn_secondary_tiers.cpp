@@ -66,7 +66,9 @@ std::vector<ChunkPart> SecondaryTiers::parts(std::span<const BlockHash> chunks) 
 
 // --- store ---
 
-void SecondaryTiers::store(const std::vector<BlockHash>& chunks) {
+void SecondaryTiers::store(std::vector<BlockHash> chunks) {
+  if (tiers_.empty()) return;
+  std::erase_if(chunks, [this](BlockHash chunk) { return !cache_.ready(chunk); });
   for (const auto& tier : tiers_) {
     for (const BlockHash chunk : chunks) cache_.begin_read(chunk);
     tasks_.start(put(*tier, chunks));

@@ -47,8 +47,8 @@ class SecondaryTiers {
                  Bytes chunk, HostCache& cache);
   ~SecondaryTiers();
 
-  // Chunks that have just reached DRAM.
-  void store(const std::vector<BlockHash>& chunks);
+  // Chunks that have just reached DRAM; those that a crash has taken since are skipped.
+  void store(std::vector<BlockHash> chunks);
   // The first time for a request: looks for its chunks from number `first` on, none of which is in
   // DRAM. nullptr while that goes on; Context::changed is called at its end.
   const Promotion* promote(const KvSequence& sequence, std::int64_t first,

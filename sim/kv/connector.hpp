@@ -143,7 +143,9 @@ class Connector {
   // 0 = the tier tells nothing.
   [[nodiscard]] virtual std::int64_t told_blocks(std::size_t /*tier*/) const { return 0; }
   // The engine's process has died: what lived in it is gone (without a word to listeners), what
-  // lies in other processes or on disks stays. Moves under way end without effect.
+  // lies in other processes or in stores stays. Stores that have not begun are dropped; what is
+  // under way ends and calls back as always, so that the engine gets every sequence and block back,
+  // and leaves nothing in the tiers.
   virtual void crashed() {}
   // DRAM that it takes on its host, over all ranks.
   [[nodiscard]] virtual Bytes dram() const = 0;

@@ -1,5 +1,7 @@
 #include "sim/kv/host_cache.hpp"
 
+#include <algorithm>
+
 #include "sim/base/check.hpp"
 
 namespace kvsim {
@@ -112,6 +114,7 @@ void HostCache::insert(BlockHash chunk) {
 }
 
 void HostCache::end_store(BlockHash chunk, bool stored) {
+  if (end_cleared(chunk, &UnderWay::stores)) return;
   Chunk* found = chunks_.find(chunk);
   KV_CHECK(found != nullptr && !found->ready, "chunk {:#x} is not being stored", chunk);
   if (!stored) {
@@ -132,6 +135,7 @@ void HostCache::begin_load(BlockHash chunk) {
 }
 
 void HostCache::end_load(BlockHash chunk) {
+  if (end_cleared(chunk, &UnderWay::loads)) return;
   Chunk* found = chunks_.find(chunk);
   KV_CHECK(found != nullptr && found->loads > 0, "chunk {:#x} is not being loaded", chunk);
   --found->loads;
@@ -146,10 +150,43 @@ void HostCache::begin_read(BlockHash chunk) {
 }
 
 void HostCache::end_read(BlockHash chunk) {
+  if (end_cleared(chunk, &UnderWay::reads)) return;
   Chunk* found = chunks_.find(chunk);
   KV_CHECK(found != nullptr && found->reads > 0, "chunk {:#x} is not being read", chunk);
   --found->reads;
   if (!found->pinned()) unpin(chunk);
+}
+
+void HostCache::clear() {
+  std::vector<BlockHash> all;
+  chunks_.for_each([&](BlockHash hash, const Chunk&) { all.push_back(hash); });
+  std::sort(all.begin(), all.end());  // policies see an order that no table's history decides
+  for (const BlockHash hash : all) {
+    const Chunk& chunk = *chunks_.find(hash);
+    if (!chunk.ready || chunk.pinned()) {
+      UnderWay& left = cleared_[hash];
+      left.stores += chunk.ready ? 0 : 1;
+      left.loads += chunk.loads;
+      left.reads += chunk.reads;
+    } else {
+      eviction_->pinned(hash);
+    }
+    eviction_->removed(hash);
+  }
+  chunks_ = {};
+  evictable_ = 0;
+  looked_up_ = {};
+  lookups_of_ = {};
+}
+
+// Where the same chunk was begun anew meanwhile, the first to end counts as the old one: as many
+// ends are left as beginnings.
+bool HostCache::end_cleared(BlockHash chunk, std::int32_t UnderWay::*what) {
+  UnderWay* left = cleared_.size() > 0 ? cleared_.find(chunk) : nullptr;
+  if (left == nullptr || left->*what == 0) return false;
+  --(left->*what);
+  if (left->stores + left->loads + left->reads == 0) cleared_.erase(chunk);
+  return true;
 }
 
 void HostCache::pin(BlockHash chunk) {

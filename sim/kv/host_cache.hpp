@@ -58,6 +58,11 @@ class HostCache {
   void begin_read(BlockHash chunk);
   void end_read(BlockHash chunk);
 
+  // Everything is gone at once, as with the process that held it; the listener hears nothing. Ends
+  // of what is under way are still to come, and do nothing. The eviction policy keeps what it has
+  // learned of absent chunks.
+  void clear();
+
   [[nodiscard]] std::int64_t capacity() const { return options_.capacity; }
   // Chunks that take room, pending ones too.
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(chunks_.size()); }
@@ -89,6 +94,14 @@ class HostCache {
     [[nodiscard]] bool pinned() const { return loads + reads > 0; }
   };
 
+  // Of chunks that were cleared: ends still to come.
+  struct UnderWay {
+    std::int32_t stores = 0;
+    std::int32_t loads = 0;
+    std::int32_t reads = 0;
+  };
+  [[nodiscard]] bool end_cleared(BlockHash chunk, std::int32_t UnderWay::*what);
+
   Lookup look(BlockHash chunk);
   void count_lookup(BlockHash chunk);
   [[nodiscard]] bool wanted(BlockHash chunk);
@@ -108,6 +121,7 @@ class HostCache {
   std::int64_t skipped_ = 0;
   std::int64_t evicted_ = 0;
   HashMap<Chunk> chunks_;
+  HashMap<UnderWay> cleared_;
   std::int64_t evictable_ = 0;
   KeyList looked_up_;  // chunks whose lookups are counted, latest last
   HashMap<std::int32_t> lookups_of_;

@@ -1,5 +1,8 @@
 #include "sim/kv/host_pool.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include "sim/base/check.hpp"
 
 namespace kvsim {
@@ -35,6 +38,32 @@ void HostPool::drop_coldest() {
   used_ -= entry.bytes;
   evictable_ -= entry.bytes;
   evicted_ += entry.bytes;
+  if (listener_ != nullptr) listener_->evicted(*victim);
+}
+
+void HostPool::clear() {
+  std::vector<BlockHash> all;
+  entries_.for_each([&](BlockHash key, const Entry&) { all.push_back(key); });
+  std::sort(all.begin(), all.end());  // policies see an order that no table's history decides
+  for (const BlockHash key : all) {
+    const Entry& entry = *entries_.find(key);
+    used_ -= entry.bytes;
+    if (entry.pins > 0) {
+      cleared_[key] += entry.pins;
+    } else {
+      eviction_->pinned(key);
+    }
+    eviction_->removed(key);
+  }
+  entries_ = {};
+  evictable_ = Bytes(0);
+}
+
+bool HostPool::unpin_cleared(BlockHash key) {
+  std::int32_t* pins = cleared_.size() > 0 ? cleared_.find(key) : nullptr;
+  if (pins == nullptr) return false;
+  if (--*pins == 0) cleared_.erase(key);
+  return true;
 }
 
 void HostPool::release(Bytes bytes) { used_ -= rounded(bytes); }
@@ -44,6 +73,7 @@ void HostPool::keep(BlockHash key, Bytes bytes) {
   entries_[key] = {rounded(bytes), 1};
   kept_ += bytes;
   eviction_->inserted(key);
+  if (listener_ != nullptr) listener_->cached(key);
 }
 
 void HostPool::pin(BlockHash key) {
@@ -54,6 +84,7 @@ void HostPool::pin(BlockHash key) {
 }
 
 void HostPool::unpin(BlockHash key) {
+  if (unpin_cleared(key)) return;
   Entry& entry = *entries_.find(key);
   KV_CHECK(entry.pins > 0);
   if (--entry.pins > 0) return;
@@ -62,12 +93,14 @@ void HostPool::unpin(BlockHash key) {
 }
 
 void HostPool::let_go(BlockHash key) {
+  if (unpin_cleared(key)) return;
   Entry& entry = *entries_.find(key);
   KV_CHECK(entry.pins > 0);
   if (--entry.pins > 0) return;
   used_ -= entry.bytes;
   entries_.erase(key);
   eviction_->removed(key);
+  if (listener_ != nullptr) listener_->evicted(key);
 }
 
 }  // namespace kvsim

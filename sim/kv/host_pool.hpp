@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "sim/base/units.hpp"
+#include "sim/kv/block_listener.hpp"
 #include "sim/kv/eviction.hpp"
 #include "sim/kv/hash_map.hpp"
 
@@ -35,6 +36,12 @@ class HostPool {
   void let_go(BlockHash key);
   // Takes an unpinned entry out.
   void drop_coldest();
+  // Every entry is gone at once, as with the process that held it; the listener hears nothing. What
+  // is reserved stays so; unpinning what was pinned is still to come, and does nothing.
+  void clear();
+
+  // Who hears of entries that are kept and that go; nullptr = nobody. Not owned.
+  void set_listener(BlockListener* listener) { listener_ = listener; }
 
   [[nodiscard]] Bytes capacity() const { return capacity_; }
   [[nodiscard]] Bytes used() const { return used_; }
@@ -48,10 +55,13 @@ class HostPool {
     std::int32_t pins = 0;
   };
   static Bytes rounded(Bytes bytes);
+  [[nodiscard]] bool unpin_cleared(BlockHash key);
 
   Bytes capacity_;
   std::unique_ptr<Eviction> eviction_;
+  BlockListener* listener_ = nullptr;
   HashMap<Entry> entries_;
+  HashMap<std::int32_t> cleared_;  // pins, still to be taken back, of entries that were cleared
   Bytes used_{0};
   Bytes evictable_{0};
   Bytes kept_{0};

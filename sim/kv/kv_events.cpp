@@ -21,7 +21,7 @@ class KvEventLog::Tier final : public BlockListener {
 
  private:
   void collect(BlockHash hash, KvEvent::Kind kind) {
-    if (tier_ > 0 && log_.catch_up_) log_.catch_up_();
+    if (tier_ > 0) log_.catch_up();
     log_.collected_.push_back({Seconds(0), hash, tier_, kind});
   }
 

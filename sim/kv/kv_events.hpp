@@ -62,9 +62,12 @@ class KvEventLog {
 
   // Whom a tier's cache tells (BlockPool::add_listener, Connector::set_listener). Owned here.
   [[nodiscard]] BlockListener* tier(std::size_t tier);
-  // Called before a change below HBM is collected, which may come between two steps: steps that
-  // have ended by now are to be told first (Engine::set_events sets it).
+  // Called before reading, and before a change below HBM is collected, which may come between two
+  // steps: steps that have ended by now are to be told first (Engine::set_events sets it).
   void set_catch_up(std::function<void()> catch_up) { catch_up_ = std::move(catch_up); }
+  void catch_up() {
+    if (catch_up_) catch_up_();
+  }
   // All content of the replica is gone; published like anything else. What has not been published
   // or was lost on the way will not be: it is void.
   void cleared();

@@ -86,6 +86,7 @@ void KvIndex::listen(std::int32_t replica, KvEventLog* log) {
 
 void KvIndex::advance(Seconds now) {
   for (const State::Source& source : state_->sources) {
+    source.log->catch_up();
     if (source.log->front(now) == nullptr) continue;
     const std::span<const KvEvent> events = source.log->visible(now);
     state_->apply(source.replica, events);

@@ -103,7 +103,7 @@ class BothPools {
  public:
   BothPools(const BlockPool::Options& options, std::uint64_t seed)
       : pool_(options), slow_(options), rng_(seed), blocks_(options.blocks) {
-    pool_.set_listener(&recording_);
+    pool_.add_listener(&recording_);
   }
 
   void step() {
