@@ -172,9 +172,7 @@ class LlmDRouter::Assembly {
 };
 
 LlmDRouter::LlmDRouter(const Options& options, const Context& context, const char* random)
-    : rng_(stream(context.seed, random)),
-      decision_(options.decision),
-      tokenise_per_token_(options.tokenise_per_token) {
+    : rng_(stream(context.seed, random)) {
   const LlmDOptions complete = with_defaults(options);
   Assembly(*this, complete, context);
 }
@@ -187,12 +185,6 @@ HashNeed LlmDRouter::hashes() const {
     need.most_blocks = 0;
   }
   return need;
-}
-
-Seconds LlmDRouter::lookup_time(const Ask& ask) const {
-  if (!precise_) return decision_;
-  return decision_ + precise_->lookup_time() +
-         tokenise_per_token_ * static_cast<double>(ask.input_tokens);
 }
 
 EppCycle LlmDRouter::begin(const Ask& ask, const ClusterView& view) {

@@ -52,8 +52,6 @@ struct LlmDOptions {
   };
   std::vector<Plugin> plugins;
   std::vector<Profile> profiles;
-  Seconds decision{0};
-  Seconds tokenise_per_token{0};
 
   template <class F>
   void fields(F& f) {
@@ -61,10 +59,6 @@ struct LlmDOptions {
                "Default: queue-scorer, kv-cache-utilization-scorer, prefix-cache-scorer and "
                "max-score-picker, with weights 2, 2 and 3.");
     f.optional("profiles", profiles, "Default: one with all plug-ins, each of weight 1.");
-    f.optional("decision_s", decision, Range{0, 10},
-               "Of the picker for each request (llm-d: about 1 to 10 ms, mostly tokenising).");
-    f.optional("tokenise_s_per_token", tokenise_per_token, Range{0, 1},
-               "Added for each prompt token when a precise match is needed.");
   }
 };
 
@@ -78,7 +72,9 @@ class LlmDRouter : public Router {
   bool needs_events() const override { return precise_.has_value(); }
   HashNeed hashes() const override;
   std::int32_t index_most_replicas() const override { return most_replicas_; }
-  Seconds lookup_time(const Ask& ask) const override;
+  Seconds lookup_time(const Ask&) const override {
+    return precise_ ? precise_->lookup_time() : Seconds(0);
+  }
   Decision route(const Ask& ask, const ClusterView& view) override;
   void lost(std::int32_t replica) override;
 
@@ -101,8 +97,6 @@ class LlmDRouter : public Router {
   [[nodiscard]] std::int64_t hit_tokens(const Ask& ask, std::int32_t replica) const;
 
   Rng rng_;
-  Seconds decision_;
-  Seconds tokenise_per_token_;
   std::vector<std::unique_ptr<EppPlugin>> plugins_;  // of the profile
   std::vector<EppFilter*> filters_;
   std::vector<Weighted> scorers_;
