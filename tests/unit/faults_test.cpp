@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <sstream>
+
 namespace kvsim {
 namespace {
 
@@ -272,6 +275,30 @@ TEST(FaultInjector, EqualCutsNestAndOthersDoNot) {
   };
   EXPECT_EQ(told({cut(0, {0, 1}), cut(2, {"node1", "node0"}), cut(3, {1})}),
             (Texts{"0 cut 0,1", "3 cut 1", "7 join 0,1", "8 join 1"}));
+}
+
+TEST(FaultInjector, WhateverOverlapsTargetsBreakAndWorkInTurns) {
+  std::vector<Json> list;
+  for (const char* kind : {"replica-crash", "node-loss", "store-restart", "network-partition"})
+    for (const int mean : {20, 50})
+      list.push_back({{"kind", kind}, {"rate", {{"mean_between_s", mean}}}, {"duration_s", 30}});
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    std::map<std::string, bool> broken;  // by what and which
+    for (const std::string& line : told(list, 1000, seed)) {
+      std::istringstream words(line);
+      std::string at, what, which;
+      words >> at >> what >> which;
+      const bool breaks = what == "crash" || what == "lose" || what == "stop" || what == "cut";
+      const char* kind = what == "crash" || what == "restore" ? "replica "
+                         : what == "lose" || what == "find"   ? "node "
+                         : what == "cut" || what == "join"    ? "cut "
+                                                              : "store ";
+      bool& now = broken[kind + which];
+      EXPECT_NE(now, breaks) << line << ", seed " << seed;
+      now = breaks;
+    }
+    EXPECT_GT(broken.size(), 5U);
+  }
 }
 
 TEST(FaultInjector, NothingFollowsAStop) {
