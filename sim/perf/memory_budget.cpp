@@ -7,6 +7,7 @@
 
 #include "sim/perf/engine_profile.hpp"
 #include "sim/perf/rank_shape.hpp"
+#include "sim/perf/step_time_pipeline.hpp"
 
 namespace kvsim {
 
@@ -116,8 +117,9 @@ std::int64_t MemoryBudget::clients(Tokens context) const {
   return std::min(usable / each, max_num_seqs);
 }
 
-MemoryBudget memory_budget(const LlmProfile& llm, const GpuProfile& gpu,
+MemoryBudget memory_budget(const LlmProfile& whole, const GpuProfile& gpu,
                            const MemoryOptions& options) {
+  const LlmProfile llm = pipeline_stage(whole, options.pipeline_parallel);
   const EngineDefaults defaults = engine_defaults(options.version, gpu);
   const std::int64_t tp = options.tensor_parallel;
   MemoryBudget budget;

@@ -15,7 +15,8 @@
 //   collectives = 342 MB for two ranks, 392 MB for more; other = 256 MiB of library workspaces
 //   graphs      = 0.25 MiB a layer and captured size.
 // The CUDA context is not subtracted: it lies in the share that the engine leaves alone.
-// Leaves out LoRA, speculative decoding, multimodal encoders and pipeline parallelism.
+// With pipeline parallelism the layers are those of one stage; activations of the micro-batches in
+// flight count once. Leaves out LoRA, speculative decoding and multimodal encoders.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ namespace kvsim {
 // Engine flags that matter for memory; what is not set follows the version and GPU.
 struct MemoryOptions {
   std::int64_t tensor_parallel = 1;
+  std::int64_t pipeline_parallel = 1;  // the budget is that of a rank of the largest stage
   std::string version = kDefaultEngineVersion;
   std::string weight_dtype;  // empty = as the LLM is published
   std::string kv_dtype;      // likewise
