@@ -46,7 +46,8 @@ class WaitingQueue {
   }
   static bool comes_before(const Sequence& a, const Sequence& b) {
     if (a.request.priority != b.request.priority) return a.request.priority < b.request.priority;
-    return a.received < b.received;
+    if (a.received != b.received) return a.received < b.received;
+    return a.number < b.number;  // or two of one instant would drive each other out for ever
   }
   void insert_before(Sequence* at, Sequence& sequence) {
     sequence.next = at;
