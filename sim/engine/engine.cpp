@@ -57,7 +57,7 @@ bool Engine::fits(const Request& request) const {
 
 void Engine::submit(Sequence& sequence) {
   sequence.received = world_.now();
-  sequence.number = ++submitted_;
+  if (sequence.number < 0) sequence.number = ++submitted_;
   sequence.finished = false;
   sequence.prompt_tokens = sequence.request.input.count();
   if (options_.limits.prefix_caching || connector_ != nullptr)
@@ -286,7 +286,8 @@ void Engine::finish_step(Seconds now) {
   count_step(step_began_, computed_at_, now, plan.shape, plan.wasted);
   if (events_ != nullptr) events_->step_ended(now);
   for (Sequence* sequence : plan.tokens_from_prefill) {
-    if (sequence->record.first_token < Seconds(0)) {
+    // The second half of a request has a first token from the first one.
+    if (sequence->record.first_token < Seconds(0) || sequence->last_token < Seconds(0)) {
       listener_.first_token(*sequence, now);
     } else {
       listener_.token_gap(options_.replica, now - sequence->last_token, 1, now);

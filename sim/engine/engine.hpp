@@ -85,7 +85,7 @@ class Engine {
 
   // Could this request ever run here? Lengths against max_model_len and the block pool.
   [[nodiscard]] bool fits(const Request& request) const;
-  // A request arrives now. It must fit.
+  // A request arrives now. It must fit. It gets a number here unless it has one.
   void submit(Sequence& sequence);
   // The client gave up: the sequence leaves at the next boundary, with the given outcome.
   void abort(Sequence& sequence, Outcome outcome);

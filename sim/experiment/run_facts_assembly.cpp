@@ -118,6 +118,7 @@ std::vector<ResourceFacts> resources_of(const FinishedRun& run) {
     if (const Engine& engine = *run.frontend.replicas()[i]->engine; engine.connector() != nullptr)
       add({stalls_of(engine, i)});
   if (run.machines != nullptr) add(run.machines->resources());
+  if (run.transfers != nullptr) add(run.transfers->resources());
   std::vector<ResourceFacts> out;
   for (const ResourceUse& use : uses) {
     ResourceFacts facts;

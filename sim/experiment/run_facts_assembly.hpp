@@ -21,8 +21,9 @@ struct FinishedRun {
   const PriceBook& prices;
   const std::vector<std::string>& tiers;  // HBM first
   const Frontend& frontend;
-  const HostLinks* links;    // null without lower tiers
-  const Machines* machines;  // likewise
+  const HostLinks* links;          // null without lower tiers
+  const Machines* machines;        // likewise
+  const KvTransferHub* transfers;  // null unless prefill and decode are apart
   Seconds ended;
 };
 

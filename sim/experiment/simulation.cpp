@@ -21,6 +21,7 @@
 #include "sim/experiment/scaling_assembly.hpp"
 #include "sim/experiment/workload_assembly.hpp"
 #include "sim/frontend/load_driver.hpp"
+#include "sim/kv/conn_remote_prefill.hpp"
 #include "sim/perf/model_files.hpp"
 #include "sim/perf/price_book.hpp"
 #include "sim/report/summary.hpp"
@@ -42,11 +43,11 @@ void find_profile(const ConfigNode& section, const char* key, const char* kind, 
   named_by(place_of(node), [&] { return load_model(find_model(kind, name)); });
 }
 
-// A scheduler has no options yet, so its name is all there is to it.
+// Checked early, so that complaints name the file.
 void find_scheduler(const ConfigNode& pool, EngineConfig& engine) {
   if (!pool.has("engine") || !pool.at("engine").has("scheduler")) return;
   const ConfigNode node = pool.at("engine").at("scheduler");
-  engine.scheduler = Registry<Scheduler>::instance().find(node).resolve(node)["kind"];
+  engine.scheduler = Registry<Scheduler>::instance().find(node).resolve(node);
 }
 
 Recorder make_recorder(const ExperimentConfig& config) {
@@ -295,6 +296,10 @@ std::vector<std::size_t> Simulation::State::number_tiers(const Connector* connec
   std::vector<std::size_t> out = {0};
   if (connector == nullptr) return out;
   for (const TierUse& use : connector->tiers()) {
+    if (use.name == kRemotePrefillTier) {  // its hits are none of the cache's
+      out.push_back(0);
+      continue;
+    }
     const auto at = std::find(tiers.begin(), tiers.end(), use.name);
     out.push_back(static_cast<std::size_t>(at - tiers.begin()));
     if (at == tiers.end()) tiers.push_back(use.name);
@@ -358,6 +363,7 @@ RunFacts Simulation::State::facts() const {
                                .frontend = *frontend,
                                .links = links.get(),
                                .machines = machines.get(),
+                               .transfers = transfers.get(),
                                .ended = ended_at});
   out.provenance = provenance;
   out.provenance.trace_sha256 = source->digest();

@@ -66,8 +66,6 @@ Seconds Dispatcher::gateway(Seconds now, std::int64_t input_tokens) {
 ClusterView Dispatcher::look(Watched& watched, Seconds now) {
   ClusterView view{.now = now, .replicas = watched.views, .cached = nullptr};
   if (watched.side.index != nullptr) {
-    // Events of steps that were slept through are in the logs only then.
-    for (const Replica* replica : watched.side.replicas) replica->engine->catch_up(now);
     watched.side.index->advance(now);
     view.cached = watched.side.index.get();
   }

@@ -30,6 +30,8 @@ struct Flight : Sequence {
   // come.
   std::int64_t taken = 0;
   std::int64_t answered = 0;
+  Seconds prompt_computed{-1};                 // by the prefill half
+  std::array<std::int64_t, 4> prefill_hits{};  // in terms of the run's tiers
 };
 
 }  // namespace kvsim

@@ -235,6 +235,7 @@ void Frontend::first_token(Sequence& sequence, Seconds now) {
     if (flight.other_half == nullptr) return;
     Flight& main = *flight.other_half;
     flight.record.first_token = at;
+    main.prompt_computed = now;
     take_parts(flight, now, main.record);
     if (options_.disaggregation.first_token != "prefill" || has_given_up(main.record, at)) return;
     main.answered = 1;
@@ -252,13 +253,13 @@ void Frontend::first_token(Sequence& sequence, Seconds now) {
   split_time_to_first_token(flight, now);
 }
 
-// Hits in terms of the run's tiers. What a decode replica got from a prefill replica is no hit.
-void Frontend::take_hits(const Flight& flight, RequestRecord& record) {
+// In terms of the run's tiers.
+std::array<std::int64_t, 4> Frontend::hits_of(const Flight& flight) {
   std::array<std::int64_t, 4> hits{};
   const auto& own = flight.record.hit_tokens;
   for (std::size_t i = 0; i < own.size(); ++i)
-    if (own[i] > 0) hits[flight.replica == nullptr ? i : flight.replica->tiers[i]] += own[i];
-  record.hit_tokens = hits;
+    if (own[i] > 0) hits[flight.replica->tiers[i]] += own[i];
+  return hits;
 }
 
 void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
@@ -270,7 +271,8 @@ void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
   // The engine hears of it at the end of a step, which may bring the whole answer too late.
   if (outcome == Outcome::kCompleted && has_given_up(flight.record, at))
     outcome = Outcome::kTimedOut;
-  if (flight.remote_number < 0) take_hits(flight, flight.record);
+  // What a decode replica got from a prefill replica is no hit.
+  flight.record.hit_tokens = flight.remote_number < 0 ? hits_of(flight) : flight.prefill_hits;
   finish(flight, outcome, at);
 }
 

@@ -131,9 +131,9 @@ class Frontend : public EngineListener {
 
   // Tokens that an engine gives out now reach their clients after the returned time.
   Seconds detokenise(Replica& replica, std::int64_t tokens, Seconds now);
-  void take_parts(const Flight& flight, Seconds engine_time, RequestRecord& record);
+  static void take_parts(const Flight& flight, Seconds engine_time, RequestRecord& record);
   void split_time_to_first_token(Flight& flight, Seconds engine_time);
-  void take_hits(const Flight& flight, RequestRecord& record);
+  [[nodiscard]] static std::array<std::int64_t, 4> hits_of(const Flight& flight);
   void watch_deadline(Flight& flight);
   void give_up(Seconds now);
   void stop(Flight& flight, Outcome outcome, Seconds now);  // wherever it is

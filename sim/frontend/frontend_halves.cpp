@@ -63,7 +63,7 @@ void Frontend::prefill_ended(Flight& half, Outcome outcome, Seconds now) {
     return recycle(half);
   }
   Flight& flight = *half.other_half;
-  take_hits(half, flight.record);
+  flight.prefill_hits = hits_of(half);
   leave_replica(half, now);
   flight.other_half = nullptr;
   const bool waiting = flight.place == Place::kPrefill;
@@ -103,6 +103,9 @@ void Frontend::take_parts(const Flight& flight, Seconds engine_time, RequestReco
 void Frontend::split_time_to_first_token(Flight& flight, Seconds engine_time) {
   RequestRecord& record = flight.record;
   take_parts(flight, engine_time, record);
+  // Sent together, the second half waits while the first one computes.
+  if (flight.prompt_computed > flight.received)
+    record.queue -= std::min(record.queue, flight.prompt_computed - flight.received);
   const bool whole = flight.remote_number < 0 && flight.attempts == 1;
   record.other = whole ? (flight.received - record.sent) + (record.first_token - engine_time)
                        : record.first_token - record.sent - record.queue - record.lookup -

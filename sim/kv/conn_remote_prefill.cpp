@@ -265,7 +265,7 @@ bool RemotePrefillConnector::hold_end(std::int64_t step, std::function<void()> r
 std::vector<TierUse> RemotePrefillConnector::tiers() const {
   std::vector<TierUse> out;
   if (inner_ != nullptr) out = inner_->tiers();
-  if (out.size() <= tier_) out.push_back({.name = "prefill"});
+  if (out.size() <= tier_) out.push_back({.name = kRemotePrefillTier});
   out[tier_].failed_loads += failed_;
   return out;
 }

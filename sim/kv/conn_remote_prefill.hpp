@@ -27,6 +27,9 @@
 
 namespace kvsim {
 
+// What Connector::tiers() calls KV that comes from prefill replicas.
+inline constexpr const char* kRemotePrefillTier = "prefill";
+
 class RemotePrefillConnector final : public Connector {
  public:
   RemotePrefillConnector(KvTransferHub& hub, std::int32_t replica, std::unique_ptr<Connector> inner,
