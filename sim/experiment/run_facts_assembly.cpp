@@ -158,16 +158,16 @@ void add_tier_costs(const FinishedRun& run, CostInputs& inputs) {
   inputs.nvme_gb = {{flash.real() / kGigabyte, prices.nvme_usd_per_gb_hour.value}};
 }
 
-// GPUs of a pool, on the average over the run: replicas that are not up cost nothing.
+// GPUs of a pool, on the average over the run: replicas that are not rented cost nothing.
 double gpus_of(const FinishedRun& run, std::size_t pool) {
-  Seconds up{0};
+  Seconds rented{0};
   for (const auto& replica : run.frontend.replicas())
-    if (static_cast<std::size_t>(replica->pool) == pool) up += replica->up_before;
+    if (static_cast<std::size_t>(replica->pool) == pool) rented += replica->rented(run.ended);
   const PoolPlan& plan = run.pools[pool];
   const auto gpus = static_cast<double>(plan.gpus_per_replica());
   const double all = static_cast<double>(plan.config.replicas) * gpus;
   const bool fixed = plan.most_replicas() == plan.config.replicas;
-  return fixed || run.ended <= Seconds(0) ? all : gpus * (up / run.ended);
+  return fixed || run.ended <= Seconds(0) ? all : gpus * (rented / run.ended);
 }
 
 CostInputs cost_of(const FinishedRun& run) {

@@ -349,7 +349,6 @@ void Frontend::crash(Replica& replica) {
   replica.engine->catch_up(now);
   if (!replica.up()) return;
   replica.state = Replica::State::kDown;
-  replica.up_before += now - replica.up_since;
   for (const auto& flight : flights_)
     if (flight->record.id >= 0 && flight->replica == &replica && flight->place == Place::kEngine)
       stop(*flight, Outcome::kFailed, now);
@@ -368,7 +367,6 @@ bool Frontend::restore(Replica& replica) {
   if (pool.free() != pool.total() - 1) return false;
   pool.clear();
   replica.state = Replica::State::kReady;
-  replica.up_since = world_.now();
   dispatcher_of(replica).set_ready(replica, true);
   return true;
 }
@@ -379,8 +377,6 @@ void Frontend::close(Seconds now) {
   for (const auto& dispatcher : dispatchers_) dispatcher->close();
   for (const auto& replica : replicas_) {
     replica->engine->stop(now);
-    if (replica->up()) replica->up_before += now - replica->up_since;
-    replica->up_since = now;
   }
   for (const auto& flight : flights_) {
     if (flight->record.id < 0 || flight->prefill_half) continue;

@@ -64,8 +64,24 @@ struct Replica {
   std::unique_ptr<KvEventLog> events;  // null: nobody listens
   State state = State::kReady;
   std::int64_t in_flight = 0;  // requests, or their halves, that it has
-  Seconds up_since{0};
-  Seconds up_before{0};  // time that it was up until then: what is paid for
+
+  // Its GPUs are rented from when it is wanted until it is drained; a crashed one keeps them.
+  void rent(Seconds now) {
+    if (!rented_) rented_since_ = now;
+    rented_ = true;
+  }
+  void give_back(Seconds now) {
+    if (rented_) rented_before_ += now - rented_since_;
+    rented_ = false;
+  }
+  [[nodiscard]] Seconds rented(Seconds now) const {
+    return rented_before_ + (rented_ ? now - rented_since_ : Seconds(0));
+  }
+
+ private:
+  bool rented_ = false;
+  Seconds rented_since_{0};
+  Seconds rented_before_{0};
 };
 
 }  // namespace kvsim

@@ -27,7 +27,7 @@ Scaling::Scaling(World& world, std::vector<Pool> pools, std::unique_ptr<Autoscal
   metrics_.resize(pools_.size());
   frontend_.set_idle([this](Replica& replica) {
     replica.state = Replica::State::kDown;
-    replica.up_before += world_.now() - replica.up_since;
+    replica.give_back(world_.now());
     frontend_.dispatcher_of(replica).lost(replica);
   });
 }
@@ -151,6 +151,7 @@ void Scaling::adjust(std::size_t pool, std::int64_t wanted) {
 void Scaling::bring_up(Replica& replica) {
   if (member(replica).starting || replica.up()) return;
   member(replica).starting = true;
+  replica.rent(world_.now());
   const Pool& pool = pools_[static_cast<std::size_t>(replica.pool)];
   starts_.add(world_.now() + pool.startup, &replica);
 }
