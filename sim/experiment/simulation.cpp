@@ -287,7 +287,11 @@ void Simulation::State::add_replicas(std::size_t index) {
     setup.api = pool.api;
     setup.tiers = number_tiers(engine->connector());
     Replica& replica = frontend->add_replica(std::move(setup), std::move(engine));
-    if (static_cast<std::int64_t>(i) >= pool.config.replicas) replica.state = Replica::State::kDown;
+    if (static_cast<std::int64_t>(i) >= pool.config.replicas) {
+      replica.state = Replica::State::kDown;
+    } else {
+      replica.rent(Seconds(0));
+    }
   }
 }
 
