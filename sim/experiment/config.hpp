@@ -104,6 +104,7 @@ struct PoolConfig {
   std::string llm;
   std::string gpu;
   std::int64_t tensor_parallel = 1;
+  std::int64_t pipeline_parallel = 1;
   std::string node;
   EngineConfig engine;
   std::optional<Json> connector;
@@ -122,6 +123,8 @@ struct PoolConfig {
     f.required("llm", llm, "Profile in models/llm, or a JSON file.");
     f.required("gpu", gpu, "Profile in models/gpu, or a JSON file.");
     f.optional("tensor_parallel", tensor_parallel, Range{1, 64}, "GPUs of a replica.");
+    f.optional("pipeline_parallel", pipeline_parallel, Range{1, 64},
+               "Groups of its layers, on `tensor_parallel` GPUs each.");
     f.optional("node", node, "Which of `nodes` it runs on. Default: the first.");
     f.optional("engine", engine, "The serving engine's options.");
     f.optional("connector", connector, "KV tiers below HBM: a connector plug-in.");

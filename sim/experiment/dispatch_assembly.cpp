@@ -37,7 +37,7 @@ struct Predictor {
 
 std::shared_ptr<Predictor> make_predictor(const DispatchPlan& plan) {
   auto out = std::make_shared<Predictor>();
-  for (const PoolPlan& pool : plan.pools) out->step_times.push_back(predicted_step_time(pool));
+  for (const PoolPlan& pool : plan.pools) out->step_times.push_back(pool_step_time(pool));
   return out;
 }
 

@@ -34,7 +34,7 @@ HostLinks::HostLinks(World& world, std::span<const PoolPlan> pools, const Placem
     PoolPlan pool = pools[p];
     HostLink& host = pool.context.gpu.host_link;
     host = link_of(pool, free);
-    const std::int64_t tp = pool.config.tensor_parallel;
+    const std::int64_t tp = pool.gpus_per_replica();
     const Bandwidth shared = pool.node.switch_bandwidth.value_or(host.switch_limit);
     const std::int64_t configured = pool.node.gpus_per_switch.value_or(host.switch_gpus);
     const std::int64_t gpus_per_switch = std::max(configured, pool.gpus_per_replica());
@@ -75,7 +75,7 @@ void HostLinks::add(World& world, const PoolPlan& pool, const std::string& name,
       std::make_unique<Lane>(world, name + ".d2h", "pcie", up, &link, DuplexLink::kUp));
   lanes_.push_back(
       std::make_unique<Lane>(world, name + ".h2d", "pcie", down, &link, DuplexLink::kDown));
-  ranks_.insert(ranks_.end(), 2, pool.config.tensor_parallel);
+  ranks_.insert(ranks_.end(), 2, pool.gpus_per_replica());
 }
 
 void HostLinks::set_live(LiveLanes& lanes) {

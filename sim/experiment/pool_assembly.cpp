@@ -27,6 +27,7 @@ MemoryOptions memory_options(const PoolConfig& config) {
   const EngineConfig& engine = config.engine;
   MemoryOptions out;
   out.tensor_parallel = config.tensor_parallel;
+  out.pipeline_parallel = config.pipeline_parallel;
   out.version = engine.version;
   out.weight_dtype = engine.weight_dtype;
   out.kv_dtype = engine.kv_cache_dtype;
@@ -82,6 +83,8 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
                    const std::vector<NodeConfig>& nodes) {
   PoolPlan plan;
   plan.config = config;
+  plan.file = node.file();
+  plan.path = node.path();
   plan.node = node_of(node, config, nodes);
   EngineConfig& engine = plan.config.engine;
   if (engine.version.empty()) engine.version = kDefaultEngineVersion;
@@ -92,8 +95,8 @@ PoolPlan plan_pool(const ConfigNode& node, const PoolConfig& config,
   fill_defaults(engine, plan.defaults, plan.context.overheads);
   plan.context.graph_sizes = graph_sizes(
       engine.version, graph_tokens_max(engine.version, plan.context.gpu, *engine.max_num_seqs));
-  if (config.tensor_parallel > plan.node.gpus)
-    node.fail(std::to_string(config.tensor_parallel) + " GPUs a replica",
+  if (plan.gpus_per_replica() > plan.node.gpus)
+    node.fail(std::to_string(plan.gpus_per_replica()) + " GPUs a replica",
               "at most the " + std::to_string(plan.node.gpus) + " of a node");
 
   if (!engine.num_gpu_blocks_override) {
@@ -147,6 +150,7 @@ Connector::Context connector_context(const PoolPlan& plan, const ReplicaPlace& p
   const LlmProfile& llm = plan.context.llm;
   const std::string kv_dtype = plan.context.kv_dtype.empty() ? llm.kv_dtype : plan.context.kv_dtype;
   const auto tp = plan.config.tensor_parallel;
+  const LlmProfile rank = plan.rank_llm();
   const HostLink& host = plan.context.gpu.host_link;
   return {
       .tasks = machines.tasks(),
@@ -158,9 +162,9 @@ Connector::Context connector_context(const PoolPlan& plan, const ReplicaPlace& p
       .pool = engine.pool(),
       .block_tokens = plan.engine.limits.block_tokens,
       .block_bytes =
-          llm.kv_bytes_per_token_per_rank(kv_dtype, tp) * plan.engine.limits.block_tokens,
-      .ranks = static_cast<std::int32_t>(tp),
-      .layers = static_cast<std::int32_t>(llm.layers),
+          rank.kv_bytes_per_token_per_rank(kv_dtype, tp) * plan.engine.limits.block_tokens,
+      .ranks = static_cast<std::int32_t>(plan.gpus_per_replica()),
+      .layers = static_cast<std::int32_t>(rank.layers),
       .one_rank_holds_all = llm.latent.has_value(),
       .recompute_tokens_per_s = recompute_rate(step_time, plan.engine.limits.max_batched_tokens),
       .prompt_only = plan.defaults.offload_prompt_only,
@@ -180,10 +184,16 @@ Connector::Context connector_context(const PoolPlan& plan, const ReplicaPlace& p
 
 }  // namespace
 
-std::unique_ptr<StepTime> predicted_step_time(const PoolPlan& plan) {
-  return Registry<StepTime>::instance().make(
-      ConfigNode(plan.config.engine.step_time, plan.config.name, "/engine/step_time"),
-      plan.context);
+std::unique_ptr<StepTime> pool_step_time(const PoolPlan& plan) {
+  StepTime::Context stage = plan.context;
+  stage.llm = plan.rank_llm();
+  auto times = Registry<StepTime>::instance().make(
+      ConfigNode(plan.config.engine.step_time, plan.file, plan.path + "/engine/step_time"), stage);
+  constexpr std::int64_t kActivation = 2;  // bytes of an element
+  return with_pipeline(std::move(times),
+                       {.stages = plan.config.pipeline_parallel,
+                        .token_bytes = Bytes(plan.context.llm.hidden * kActivation),
+                        .bandwidth = plan.context.gpu.gpu_link.peak});
 }
 
 ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, const Engine& engine) {
@@ -201,7 +211,7 @@ ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, cons
   const std::int64_t ranks = llm.latent.has_value() ? 1 : tp;
   out.kv_token_bytes = llm.kv_bytes_per_token_per_rank(kv_dtype, tp) * ranks;
   out.prefill_tokens_per_s = static_cast<double>(
-      recompute_rate(*predicted_step_time(plan), plan.engine.limits.max_batched_tokens));
+      recompute_rate(*pool_step_time(plan), plan.engine.limits.max_batched_tokens));
   out.weight = plan.config.weight;
   return out;
 }
@@ -232,9 +242,7 @@ std::unique_ptr<Connector> make_connector(const ConfigNode& node, const PoolPlan
 std::unique_ptr<Engine> make_engine(World& world, const ConfigNode& node, const PoolPlan& plan,
                                     const ReplicaPlace& place, const PoolSurroundings& around,
                                     EngineListener& listener) {
-  const Json& kind = plan.config.engine.step_time;
-  std::unique_ptr<StepTime> step_time = Registry<StepTime>::instance().make(
-      ConfigNode(kind, node.file(), node.path() + "/engine/step_time"), plan.context);
+  std::unique_ptr<StepTime> step_time = pool_step_time(plan);
   const StepTime& times = *step_time;
   Engine::Options options = plan.engine;
   options.replica = static_cast<std::int32_t>(place.replica);

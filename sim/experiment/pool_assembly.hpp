@@ -13,12 +13,15 @@
 #include "sim/kv/kv_transfer.hpp"
 #include "sim/perf/memory_budget.hpp"
 #include "sim/perf/step_context.hpp"
+#include "sim/perf/step_time_pipeline.hpp"
 
 namespace kvsim {
 
 // A pool's configuration with every default of version, GPU and LLM filled in, and what follows.
 struct PoolPlan {
   PoolConfig config;
+  std::string file;  // where it was read, for complaints
+  std::string path;
   NodeConfig node;
   StepTime::Context context;
   MemoryBudget budget;
@@ -28,7 +31,13 @@ struct PoolPlan {
   std::vector<std::string> assumed;  // profiles that hold an assumed row
   double gpu_usd_per_hour = 0;
 
-  [[nodiscard]] std::int64_t gpus_per_replica() const { return config.tensor_parallel; }
+  [[nodiscard]] std::int64_t gpus_per_replica() const {
+    return config.tensor_parallel * config.pipeline_parallel;
+  }
+  // What one rank holds: all layers, or those of a pipeline's stage.
+  [[nodiscard]] LlmProfile rank_llm() const {
+    return pipeline_stage(context.llm, config.pipeline_parallel);
+  }
   [[nodiscard]] Role role() const {
     if (config.role == "prefill") return Role::kPrefill;
     return config.role == "decode" ? Role::kDecode : Role::kAggregated;
@@ -54,8 +63,8 @@ struct ReplicaPlace {
   std::size_t machine = 0;
 };
 
-// Step times of its replicas, for who predicts them.
-std::unique_ptr<StepTime> predicted_step_time(const PoolPlan& plan);
+// Step times of its replicas, for engines and for who predicts them.
+std::unique_ptr<StepTime> pool_step_time(const PoolPlan& plan);
 
 // What an operator states of a replica.
 ReplicaFacts replica_facts(const PoolPlan& plan, const ReplicaPlace& place, const Engine& engine);

@@ -7,7 +7,7 @@ namespace kvsim {
 namespace {
 
 Autoscaler::Context::Profile profile_of(const PoolPlan& pool) {
-  const std::shared_ptr<StepTime> times = predicted_step_time(pool);
+  const std::shared_ptr<StepTime> times = pool_step_time(pool);
   Autoscaler::Context::Profile out;
   out.prefill = [times](std::int64_t tokens) {
     StepShape shape;
@@ -46,7 +46,7 @@ ScalingPlan plan_scaling(std::span<const PoolPlan> pools, const Frontend& fronte
     pool.warm = plan.config.startup.warm;
     pool.startup = plan.config.startup.pod;
     const Bytes weights =
-        plan.context.llm.weight_bytes(plan.config.tensor_parallel, plan.context.weight_dtype);
+        plan.rank_llm().weight_bytes(plan.config.tensor_parallel, plan.context.weight_dtype);
     if (plan.config.startup.load > Bandwidth(0)) pool.startup += weights / plan.config.startup.load;
     for (const auto& replica : frontend.replicas())
       if (static_cast<std::size_t>(replica->pool) == i) pool.members.push_back(replica.get());
