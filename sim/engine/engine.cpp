@@ -242,6 +242,7 @@ void Engine::settle(Seconds until) {
     const StepShape& shape = plans_[0].shape;
     count_step(step_began_, boundary, boundary, shape, 0);
     if (events_ != nullptr) events_->step_ended(boundary);
+    published_ = state();
     if (plans_.size() == 2) plans_[0].shape = plans_[1].shape;
     scheduler_->plan_steady(plans_.back().shape, boundary);
     step_began_ = boundary;
@@ -295,6 +296,7 @@ void Engine::finish_step(Seconds now) {
   }
   // A sequence may be recycled as soon as it has left: the list must not outlive the loop.
   for (Sequence* sequence : plan.finishing) leave(*sequence, Outcome::kCompleted, now);
+  published_ = state();
   plan.clear();
   if (plans_.size() == 2) std::swap(plans_[0], plans_[1]);
   --planned_;
@@ -370,9 +372,18 @@ std::int64_t Engine::given_out(const Sequence& sequence) const {
       0, scheduler_->produced(sequence) - static_cast<std::int64_t>(planned_));
 }
 
+EngineGauges Engine::state() const {
+  return {scheduler_->running(), scheduler_->waiting(), pool_->usage()};
+}
+
 EngineGauges Engine::gauges(Seconds now) {
   catch_up(now);
-  return {scheduler_->running(), scheduler_->waiting(), pool_->usage()};
+  return state();
+}
+
+EngineGauges Engine::published(Seconds now) {
+  catch_up(now);
+  return published_;
 }
 
 Seconds Engine::duration(const StepShape& shape) const {

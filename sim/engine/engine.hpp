@@ -96,8 +96,11 @@ class Engine {
   void stop(Seconds now);
   // Answer tokens of a running sequence that have come out.
   [[nodiscard]] std::int64_t given_out(const Sequence& sequence) const;
-  // Gauges as published by the last boundary strictly before `now`.
+  // The state after the last boundary strictly before `now`, the step under way included.
   [[nodiscard]] EngineGauges gauges(Seconds now);
+  // What its metrics show: the state at the end of the last step strictly before `now`. What the
+  // step under way has admitted is not in it, nor what has arrived since that step was planned.
+  [[nodiscard]] EngineGauges published(Seconds now);
 
   [[nodiscard]] std::int64_t block_tokens() const { return options_.limits.block_tokens; }
   [[nodiscard]] Seconds busy() const { return busy_; }
@@ -145,6 +148,7 @@ class Engine {
   [[nodiscard]] Seconds duration(const StepShape& shape) const;
   void count_step(Seconds begin, Seconds computed, Seconds end, const StepShape& shape,
                   std::int32_t wasted);
+  [[nodiscard]] EngineGauges state() const;
   // The step that has ended gave `paused` decodes no token: their gap goes on.
   void hold_back(std::int64_t paused);
   void tell_gaps(std::int64_t answering, Seconds end);
@@ -168,6 +172,7 @@ class Engine {
   Phase phase_ = Phase::kIdle;
   bool paused_ = false;  // plans_[planned_] waits for the connector's answer
   std::int64_t submitted_ = 0;
+  EngineGauges published_;
 
   // The run being slept through: ends_[i] is the end of its i-th step; boundaries before passed_
   // have been passed.

@@ -229,7 +229,7 @@ void Dispatcher::read_gauges(Watched& watched, Seconds now) {
   for (std::size_t i = 0; i < watched.views.size(); ++i) {
     const Replica& replica = *watched.side.replicas[i];
     if (!replica.up()) continue;
-    const EngineGauges gauges = replica.engine->gauges(now);
+    const EngineGauges gauges = replica.engine->published(now);
     ReplicaView& view = watched.views[i];
     view.running = gauges.running;
     view.waiting = gauges.waiting;

@@ -86,7 +86,7 @@ PoolMetrics Scaling::measure(std::size_t pool, Seconds now) {
     out.draining += replica->state == Replica::State::kDraining ? 1 : 0;
     out.starting += members_[static_cast<std::size_t>(replica->index)].starting ? 1 : 0;
     if (!ready) continue;
-    const EngineGauges gauges = replica->engine->gauges(now);
+    const EngineGauges gauges = replica->engine->published(now);
     const ReplicaView& view = frontend_.dispatcher_of(*replica).view_of(*replica);
     PoolMetrics::Replica& now_of = out.replicas.emplace_back();
     now_of.running = gauges.running;

@@ -228,6 +228,30 @@ std::vector<double> told(KvEventLog& log) {
   return out;
 }
 
+// vLLM makes its statistics when a step has ended and before it plans the next one, so that what a
+// step admits shows in its metrics only when that step is over.
+TEST(EngineMetrics, ShowTheEndOfTheLastStepNotWhatTheNextOneHasAdmitted) {
+  in_child([] {
+    Replica replica(with(Json()));
+    // The first step takes 10 + 5.12 ms; the second, 511 tokens of the other prompt beside a
+    // decode, 10 + 5.11 ms.
+    replica.at(0, [&] { replica.submit({text(1, 512)}, 100); });
+    replica.at(0.001, [&] { replica.submit({text(2, 512)}, 100); });
+    const auto expect = [&](double time, std::int64_t running, std::int64_t inside) {
+      replica.at(time, [&replica, time, running, inside] {
+        EXPECT_EQ(replica.engine.published(Seconds(time)).running, running) << time;
+        EXPECT_EQ(replica.engine.gauges(Seconds(time)).running, inside) << time;
+      });
+    };
+    expect(0.015, 0, 1);
+    expect(0.0153, 1, 2);  // the second step, of 15.11 ms, has begun
+    expect(0.0301, 1, 2);
+    expect(0.0304, 2, 2);
+    replica.run();
+    EXPECT_EQ(replica.engine.published(Seconds(1e3)).running, 0);
+  });
+}
+
 TEST(EngineEvents, AreTheSameStepByStepAndCoalesced) {
   std::map<std::string, Case> all = cases(60);
   all["none"] = {Json(), 0};

@@ -379,6 +379,17 @@ TEST_F(LlmDPrecise, OldVersionsStretchScoresOverTheReplicas) {
   expect_scores(scores(cluster_, "precise-prefix-cache-scorer", old), {1, 1, 1});
 }
 
+// llm-d-inference-scheduler 2202f3ca, pkg/plugins/scorer/utils.go: replicas without a block are not
+// among those whose least and most count.
+TEST_F(LlmDPrecise, OldVersionsStretchScoresOverReplicasThatHoldAPart) {
+  hold(0, 0, 0, 2);
+  hold(1, 0, 0, 4);
+  const Json old = {{"min_max_normalised", true}};
+  expect_scores(scores(cluster_, "precise-prefix-cache-scorer", old), {0, 1, 0});
+  hold(0, 0, 2, 4);
+  expect_scores(scores(cluster_, "precise-prefix-cache-scorer", old), {1, 1, 0});
+}
+
 TEST_F(LlmDPrecise, SpeculativeEntriesLiveTwoSeconds) {
   LlmDRouter router(one_scorer("precise-prefix-cache-scorer", {{"speculative_indexing", true}}),
                     cluster_.context);

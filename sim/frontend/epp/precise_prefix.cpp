@@ -1,6 +1,7 @@
 #include "sim/frontend/epp/precise_prefix.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace kvsim {
 namespace {
@@ -40,10 +41,16 @@ void PrecisePrefix::normalise() {
       share = std::min(1.0, share / static_cast<double>(blocks_.size()));
     return;
   }
-  const auto [least, most] = std::minmax_element(shares_.begin(), shares_.end());
-  const double low = *least;
-  const double spread = *most - low;
-  for (double& share : shares_) share = spread > 0 ? (share - low) / spread : 1.0;
+  // Over the replicas that hold anything; the others have 0.
+  double low = std::numeric_limits<double>::infinity();
+  double high = 0;
+  for (const double share : shares_) {
+    if (share <= 0) continue;
+    low = std::min(low, share);
+    high = std::max(high, share);
+  }
+  for (double& share : shares_)
+    if (share > 0) share = high > low ? (share - low) / (high - low) : 1.0;
 }
 
 std::int64_t PrecisePrefix::hit_tokens(std::int32_t replica) const {

@@ -36,8 +36,8 @@ struct PrecisePrefixOptions {
     f.optional("score_storage", score_storage,
                "Whether tiers below DRAM are scored; llm-d's index hears nothing of them.");
     f.optional("min_max_normalised", min_max,
-               "Older versions: stretched over the replicas to 0..1 instead of divided by the "
-               "prompt's blocks; all equal: 1 (assumed).");
+               "Older versions (2025): stretched to 0..1 over the replicas that hold a part, "
+               "instead of divided by the prompt's blocks; all equal: 1.");
     f.optional("replicas_per_block", replicas_per_block, Range{0, 1e6},
                "That the index keeps; one more takes another's place; 0 = no limit.");
     f.choice("index_backend", backend, {"in-memory", "cost-aware", "redis", "valkey"},
