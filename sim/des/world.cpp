@@ -83,9 +83,11 @@ World::Platform& World::platform() {
     platform_->finished.push_back(std::move(found->second.comm));
     platform_->running.erase(found);
     first_end_ = platform_->first_end();
-    now_ = std::max(now_, Seconds(s4u::Engine::get_clock()));
     ++events_;
-    guarded([&] { done(now_); });
+    guarded([&] {
+      advance(Seconds(s4u::Engine::get_clock()));
+      done(now_);
+    });
   });
   return *platform_;
 }
@@ -218,8 +220,23 @@ void World::run_due() {
 void World::run_first() {
   Timer& timer = *heap_.front();
   remove(timer);
-  now_ = std::max(now_, timer.due_);
+  advance(timer.due_);
   timer.callback_(timer.owner_, now_);
+}
+
+void World::observe(Seconds period, Look look) {
+  KV_CHECK(!look_ && period > Seconds(0), "one observer, a period of {} s", period.count());
+  look_ = std::move(look);
+  look_period_ = period;
+  next_look_ = period;
+}
+
+void World::look_until(Seconds to) {
+  while (next_look_ <= to) {
+    now_ = std::max(now_, next_look_);
+    next_look_ = look_period_ * static_cast<double>(++looks_ + 1);
+    look_(now_);
+  }
 }
 
 void World::settle() {

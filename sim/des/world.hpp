@@ -108,6 +108,11 @@ class World {
   // Ends run() after the current event: no callback follows.
   void stop() { stopped_ = true; }
   [[nodiscard]] bool stopped() const { return stopped_; }
+  // Looks at the state between events, at every whole multiple of `period` that the clock passes
+  // while there are events: before what happens at that instant. Not an event: it neither keeps the
+  // run going nor changes what happens, and must not set timers. Once.
+  using Look = std::function<void(Seconds now)>;
+  void observe(Seconds period, Look look);
   // Asked every few thousand events; true ends the run (a signal, say).
   void set_interrupt(std::function<bool()> interrupt) { interrupt_ = std::move(interrupt); }
   [[nodiscard]] std::uint64_t events() const { return events_; }
@@ -126,6 +131,12 @@ class World {
   void arm();
   void run_due();
   void run_first();
+  // The clock goes on, past looks that are due.
+  void advance(Seconds to) {
+    if (to >= next_look_) look_until(to);
+    now_ = std::max(now_, to);
+  }
+  void look_until(Seconds to);
   void guarded(const std::function<void()>& body);
   // Does it at now() by SimGrid's clock, which may have been left behind.
   void in_step(std::function<void()> action);
@@ -139,6 +150,10 @@ class World {
   bool inside_ = false;  // run_due() is arming after its batch
   std::exception_ptr failure_;
   std::function<bool()> interrupt_;
+  Look look_;
+  Seconds look_period_{0};
+  std::int64_t looks_ = 0;
+  Seconds next_look_{std::numeric_limits<double>::infinity()};
   std::unique_ptr<Platform> platform_;
 };
 

@@ -42,7 +42,7 @@ void Engine::set_events(KvEventLog* events) {
   pool_->add_listener(events->tier(0));
   const std::size_t lower = connector_ == nullptr ? 0 : connector_->tiers().size();
   for (std::size_t tier = 0; tier < lower && tier + 1 < kIndexTiers; ++tier)
-    if (connector_->told_blocks(tier) > 0) connector_->set_listener(tier, events->tier(tier + 1));
+    if (connector_->told_blocks(tier) > 0) connector_->add_listener(tier, events->tier(tier + 1));
   events->set_catch_up([this] {
     if (!settling_) catch_up(world_.now());
   });

@@ -19,6 +19,12 @@ double BlockPool::usage() const {
   return 1.0 - static_cast<double>(free_) / static_cast<double>(options_.blocks - 1);
 }
 
+std::int64_t BlockPool::cached_blocks() const {
+  std::int64_t out = 0;
+  for (BlockId id = 1; id < options_.blocks; ++id) out += blocks_[id].hash != 0 ? 1 : 0;
+  return out;
+}
+
 std::int64_t BlockPool::match(std::span<const BlockHash> hashes) const {
   if (!options_.caching) return 0;
   const auto count = static_cast<std::int64_t>(hashes.size());
@@ -56,6 +62,8 @@ void BlockPool::share(std::span<const BlockHash> hashes, std::vector<BlockId>& o
     }
     out.push_back(id);
   }
+  for (BlockListener* listener : listeners_)
+    for (const BlockHash hash : hashes) listener->used(hash);
 }
 
 void BlockPool::allocate(std::int64_t count, std::vector<BlockId>& out) {
@@ -137,6 +145,7 @@ void BlockPool::clear() {
   *this = BlockPool(options_);
   listeners_ = std::move(listeners);
   evicted_ = evicted;
+  for (BlockListener* listener : listeners_) listener->cleared();
 }
 
 }  // namespace kvsim

@@ -38,6 +38,8 @@ class BlockPool {
   // Share of the blocks that requests hold, 0..1: what vLLM publishes.
   [[nodiscard]] double usage() const;
   [[nodiscard]] std::int64_t evicted_blocks() const { return evicted_; }
+  // Blocks with cached content; for checks, O(blocks).
+  [[nodiscard]] std::int64_t cached_blocks() const;
 
   // How many of the leading `hashes` are cached.
   [[nodiscard]] std::int64_t match(std::span<const BlockHash> hashes) const;
@@ -51,10 +53,10 @@ class BlockPool {
   void cache(std::span<const BlockId> blocks, std::span<const BlockHash> hashes);
   // Takes back one reference of each block of a request, given in the order of its content.
   void release(std::span<const BlockId> blocks);
-  // Forgets all content and all references, as a restarted engine does. Listeners hear nothing.
+  // Forgets all content and all references, as a restarted engine does.
   void clear();
 
-  // Who hears of cached and evicted blocks. Not owned.
+  // Who hears of cached, shared and evicted blocks. Not owned.
   void add_listener(BlockListener* listener) { listeners_.push_back(listener); }
   void remove_listener(BlockListener* listener) { std::erase(listeners_, listener); }
 

@@ -12,17 +12,12 @@ namespace kvsim {
 
 class ChainListener final : public BlockListener {
  public:
-  // nullptr = nobody. Not owned.
-  void add(BlockListener* listener) {
-    if (listener != nullptr) listeners_.push_back(listener);
-  }
+  // Not owned.
+  void add(BlockListener* listener) { listeners_.push_back(listener); }
   // Before a chunk comes into the tier.
   void name(const ChunkPart& chunk) {
     if (!listeners_.empty()) chains_[chunk.key] = chunk.chain;
   }
-  // The tier was cleared.
-  void clear() { chains_ = {}; }
-
   void cached(BlockHash key) override {
     const BlockHash* chain = chains_.find(key);
     if (chain == nullptr) return;
@@ -33,6 +28,15 @@ class ChainListener final : public BlockListener {
     if (chain == nullptr) return;
     for (BlockListener* listener : listeners_) listener->evicted(*chain);
     chains_.erase(key);
+  }
+  void used(BlockHash key) override {
+    const BlockHash* chain = chains_.find(key);
+    if (chain == nullptr) return;
+    for (BlockListener* listener : listeners_) listener->used(*chain);
+  }
+  void cleared() override {
+    chains_ = {};
+    for (BlockListener* listener : listeners_) listener->cleared();
   }
 
  private:

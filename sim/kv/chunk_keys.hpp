@@ -16,6 +16,7 @@ struct ChunkPart {
   BlockHash key = 0;
   Bytes bytes{0};
   BlockHash chain = 0;  // hash of its last block: its name where one LLM is meant; 0 = not kept
+  std::int64_t tokens = 0;
 };
 
 class ChunkKeys {
@@ -42,7 +43,8 @@ class ChunkKeys {
     std::vector<ChunkPart> out;
     for (std::int64_t chunk = first; chunk < last; ++chunk) {
       const auto block = static_cast<std::size_t>((chunk + 1) * blocks_ - 1);
-      out.push_back({mix64(sequence.hashes[block] + salt_) | 1, bytes_, sequence.hashes[block]});
+      const BlockHash chain = sequence.hashes[block];
+      out.push_back({mix64(chain + salt_) | 1, bytes_, chain, tokens_});
     }
     return out;
   }

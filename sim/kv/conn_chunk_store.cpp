@@ -82,8 +82,10 @@ std::shared_ptr<ChunkStore::Batch> ChunkStore::begin(Verb verb,
       Command command;
       command.verb = verb;
       command.key = mix64(chunk.key + static_cast<std::uint64_t>(rank) * 0x632be59bd9b4e019ULL);
-      if (verb == Verb::kPut)
+      if (verb == Verb::kPut) {
         command.bytes = Bytes(static_cast<std::int64_t>(chunk.bytes.real() / options_.ratio));
+        command.content = {chunk.chain, chunk.tokens};
+      }
       batch->groups.back().commands.push_back(command);
     }
   }

@@ -151,7 +151,7 @@ class Hicache final : public HostTierConnector {
     return static_cast<std::int64_t>(options.ratio * (context.pool.total() - 1));
   }
   ChunkPart page(BlockHash block) const {
-    return {mix64(block + salt_) | 1, context().block_bytes};
+    return {mix64(block + salt_) | 1, context().block_bytes, block, context().block_tokens};
   }
   Visit& visit_of(const KvSequence& sequence) {
     Visit& visit = visits_[sequence.number];
@@ -363,12 +363,12 @@ Task Hicache::write(std::vector<ChunkPart> blocks) {
   std::vector<BlockHash> reading;
   for (const ChunkPart& block : blocks) {
     if (!cache().ready(block.key)) continue;  // L2 has lost it already
-    cache().begin_load(block.key);
+    cache().begin_read(block.key);
     reading.push_back(block.key);
     pages.push_back(page(block.key));
   }
   co_await storage_->put(std::move(pages));
-  for (const BlockHash block : reading) cache().end_load(block);
+  for (const BlockHash block : reading) cache().end_read(block);
 }
 
 const Register<Connector, Hicache> kRegistered("hicache",

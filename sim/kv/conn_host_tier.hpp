@@ -38,8 +38,8 @@ class HostTierConnector : public Connector, private BlockListener {
   bool holds(KvSequence& sequence, std::function<void()> release_later) override;
   std::vector<TierUse> tiers() const override;
   Bytes dram() const override { return context_.block_bytes * cache_.capacity() * context_.ranks; }
-  void set_listener(std::size_t tier, BlockListener* listener) override {
-    if (tier == 0) cache_.set_listener(listener);
+  void add_listener(std::size_t tier, BlockListener* listener) override {
+    if (tier == 0) cache_.add_listener(listener);
   }
   std::int64_t told_blocks(std::size_t tier) const override { return tier == 0 ? 1 : 0; }
   void crashed() override {

@@ -85,8 +85,8 @@ class Kvbm final : public ChunkedConnector {
         to_remote_(tasks(), queue(), [this](auto blocks) { return offload_to_remote(blocks); }) {
     if (options.cpu == Bytes(0) && !(options.disk.empty() && options.remote.empty()))
       throw ConfigError("cpu_bytes: found 0 with tiers below; allowed: more than 0");
-    host_.set_listener(&host_told_);
-    disk_cache_.set_listener(&disk_told_);
+    host_.add_listener(&host_told_);
+    disk_cache_.add_listener(&disk_told_);
     if (!options.disk.empty()) open_disk();
     if (!options.remote.empty()) open_remote();
   }
@@ -104,7 +104,7 @@ class Kvbm final : public ChunkedConnector {
     return out;
   }
   Bytes dram() const override { return options_.cpu; }
-  void set_listener(std::size_t tier, BlockListener* listener) override {
+  void add_listener(std::size_t tier, BlockListener* listener) override {
     if (tier == 0) host_told_.add(listener);
     if (tier == 1 && disk_ != nullptr) disk_told_.add(listener);
   }
@@ -116,7 +116,6 @@ class Kvbm final : public ChunkedConnector {
     ChunkedConnector::crashed();
     for (OffloadQueue* queue : {&to_host_, &to_disk_, &to_remote_}) queue->clear();
     for (HostCache* cache : {&host_, &disk_cache_}) cache->clear();
-    for (ChainListener* told : {&host_told_, &disk_told_}) told->clear();
     filter_ = FrequencyFilter({.period = options_.filter_period});
   }
   std::vector<ResourceUse> resources() const override {
@@ -350,7 +349,7 @@ std::vector<ChunkPart> Kvbm::read_from_host(const std::vector<ChunkPart>& blocks
   std::vector<ChunkPart> here;
   for (const ChunkPart& block : blocks) {
     if (!host_.ready(block.key)) continue;
-    host_.begin_load(block.key);
+    host_.begin_read(block.key);
     here.push_back(block);
   }
   return here;
@@ -367,13 +366,13 @@ Task Kvbm::offload_to_disk(std::vector<ChunkPart> blocks) {
     co_await disk_io(writing, true, written);
   }
   for (const ChunkPart& block : writing) disk_cache_.end_store(block.key);
-  for (const ChunkPart& block : reading) host_.end_load(block.key);
+  for (const ChunkPart& block : reading) host_.end_read(block.key);
 }
 
 Task Kvbm::offload_to_remote(std::vector<ChunkPart> blocks) {
   const std::vector<ChunkPart> reading = read_from_host(blocks);
   co_await remote_->put(reading);
-  for (const ChunkPart& block : reading) host_.end_load(block.key);
+  for (const ChunkPart& block : reading) host_.end_read(block.key);
 }
 
 const Register<Connector, Kvbm> kRegistered(

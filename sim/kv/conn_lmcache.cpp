@@ -130,9 +130,30 @@ std::unique_ptr<Eviction> Lmcache::make_eviction() const {
   const std::int64_t entries =
       options_.max_local_cpu /
       (context_.block_bytes * options_.chunk_tokens / context_.block_tokens);
+  Eviction::Context context;
+  context.capacity = entries;
+  context.refetch = [this](BlockHash chunk) { return refetch(chunk); };
+  if (context_.recompute_tokens_per_s > 0)
+    context.recompute = Seconds(static_cast<double>(options_.chunk_tokens) /
+                                static_cast<double>(context_.recompute_tokens_per_s));
   return Registry<Eviction>::instance().make(ConfigNode(options_.cache_policy, "cache_policy"),
-                                             {entries});
+                                             context);
 }
+
+std::optional<Seconds> Lmcache::refetch(BlockHash chunk) const {
+  std::optional<Seconds> out;
+  const Bytes bytes = cut_.bytes_of(options_.chunk_tokens);
+  // Layerwise, the first layer's value stands for all.
+  const BlockHash key =
+      options_.use_layerwise ? cut_.values({{chunk, bytes}}, 0, 1).front().key : chunk;
+  for (const auto& tier : lower_) {
+    if (!tier->healthy() || !tier->holds(key)) continue;
+    const Seconds time = tier->waiting() + tier->estimate(1, bytes);
+    if (!out || time < *out) out = time;
+  }
+  return out;
+}
+
 // --- lookup ---
 
 // nullptr when the request has left or was preempted meanwhile.
@@ -288,6 +309,15 @@ bool Lmcache::worth_loading(const Visit& visit, std::int64_t local_tokens,
   return fetch < compute;
 }
 
+Seconds Lmcache::estimate_fetch(std::size_t tier, Bytes bytes) const {
+  const Bytes each = cut_.bytes_of(options_.chunk_tokens);  // of one rank
+  const Bytes own = bytes / context_.ranks;
+  const Seconds copy = own / (context_.to_device_rate * options_.load_efficiency);
+  if (tier == 0 || tier > lower_.size()) return copy;
+  const std::int64_t chunks = groups_of(own.count(), each.count());
+  return lower_[tier - 1]->estimate(chunks, each) + copy;
+}
+
 std::vector<TierUse> Lmcache::tiers() const {
   const double token = context_.block_bytes.real() / static_cast<double>(context_.block_tokens);
   std::vector<TierUse> out;
@@ -302,6 +332,7 @@ std::vector<TierUse> Lmcache::tiers() const {
     use.name =
         tier + 1 < lower_.size() || options_.remote.empty() ? options_.local_disk : options_.remote;
     use.stored_bytes = lower_[tier]->stored().count();
+    use.dropped_tokens = skipped_tokens_[tier];
     use.failed_loads = lower_[tier]->failed();
     use.bypassed = lower_[tier]->bypassed();
     out.push_back(use);

@@ -43,9 +43,13 @@ class Lmcache final : public Connector {
   std::vector<std::string> warnings() const override;
   std::vector<ResourceUse> resources() const override;
   // DRAM: an entry is a chunk; the prompt's last tokens, where they are one, are told too.
-  void set_listener(std::size_t tier, BlockListener* listener) override {
-    if (told_blocks(tier) > 0) pool_.set_listener(listener);
+  void add_listener(std::size_t tier, BlockListener* listener) override {
+    if (told_blocks(tier) > 0) pool_.add_listener(listener);
   }
+  std::int64_t stored_blocks() const override {
+    return lower_.empty() ? 0 : options_.chunk_tokens / context_.block_tokens;
+  }
+  Seconds estimate_fetch(std::size_t tier, Bytes bytes) const override;
   std::int64_t told_blocks(std::size_t tier) const override {
     return tier == 0 && options_.local_cpu ? options_.chunk_tokens / context_.block_tokens : 0;
   }
@@ -88,6 +92,8 @@ class Lmcache final : public Connector {
   };
 
   std::unique_ptr<Eviction> make_eviction() const;
+  // What the chunk costs from the lower tier that has it soonest; nullopt = none has it.
+  std::optional<Seconds> refetch(BlockHash chunk) const;
   Visit* visit_of(std::int64_t number, std::int64_t serial);
   Task look_up(std::int64_t number, std::int64_t serial);
   Task prefetch(std::int64_t number, std::int64_t serial);
@@ -124,6 +130,7 @@ class Lmcache final : public Connector {
   std::deque<Save> saves_;
   std::unique_ptr<Signal> overlap_;  // fires when the layers that load beside the step are there
   std::int64_t dropped_tokens_ = 0;
+  std::array<std::int64_t, kLowerTiers> skipped_tokens_{};  // not written to lower_[i], too busy
 };
 
 }  // namespace kvsim

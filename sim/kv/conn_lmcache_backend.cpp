@@ -33,11 +33,15 @@ LmcacheBackend::Rank::Rank(const Connector::Context& context, const Options& opt
 
 LmcacheBackend::LmcacheBackend(const Connector::Context& context, const Options& options,
                                const Codec& codec, HostPool& pool)
-    : tasks_(context.tasks), host_(context.host), options_(options), codec_(codec), pool_(pool) {
-  const StoreRoute& route = context.stores.find(options.store);
+    : tasks_(context.tasks),
+      host_(context.host),
+      options_(options),
+      route_(context.stores.find(options.store)),
+      codec_(codec),
+      pool_(pool) {
   const std::int32_t ranks = context.one_rank_holds_all ? 1 : context.ranks;
   for (std::int32_t rank = 0; rank < ranks; ++rank)
-    ranks_.emplace_back(context, options, route, rank);
+    ranks_.emplace_back(context, options, route_, rank);
 }
 
 Command LmcacheBackend::command(Verb verb, const Rank& rank, BlockHash key, std::uint64_t part,
@@ -47,6 +51,17 @@ Command LmcacheBackend::command(Verb verb, const Rank& rank, BlockHash key, std:
   out.key = mix64(key + rank.salt + part * 0x632be59bd9b4e019ULL);
   out.bytes = bytes;
   return out;
+}
+
+bool LmcacheBackend::holds(BlockHash key) const {
+  return std::all_of(ranks_.begin(), ranks_.end(), [&](const Rank& rank) {
+    const StoreKey body = command(Verb::kGet, rank, key, kBodyPart, Bytes(0)).key;
+    return route_.of(body).store->contains(body);
+  });
+}
+
+Seconds LmcacheBackend::waiting() const {
+  return under_way_.empty() ? Seconds(0) : tasks_.now() - *under_way_.begin();
 }
 
 void LmcacheBackend::fail() {
@@ -147,9 +162,11 @@ Task LmcacheBackend::fetch(std::vector<ChunkPart> chunks, std::int64_t& fetched,
 
 Task LmcacheBackend::get(Rank& rank, std::shared_ptr<Get> get) {
   const Seconds entered = tasks_.now();
+  const auto under_way = under_way_.insert(entered);
   get->job = co_await rank.jobs->acquire(kGet);
   get->times[Stage::kClient] += tasks_.now() - entered;
   if (!get->cancelled) co_await get_value(rank, get);
+  under_way_.erase(under_way);
   get->job.give_back();
   get->done.fire();
 }
@@ -205,9 +222,11 @@ void LmcacheBackend::put(std::vector<ChunkPart> chunks, std::function<void()> do
 }
 
 Task LmcacheBackend::put_all(std::vector<ChunkPart> chunks, std::function<void()> done) {
+  const auto under_way = under_way_.insert(tasks_.now());
   Countdown left(tasks_, static_cast<std::int64_t>(ranks_.size()));
   for (Rank& rank : ranks_) tasks_.start(put_batch(rank, chunks, left));
   co_await left.wait();
+  under_way_.erase(under_way);
   done();
 }
 
@@ -228,6 +247,7 @@ Task LmcacheBackend::put_chunk(Rank& rank, ChunkPart chunk, Countdown& left) {
     co_await code(rank, "encode/", codec_.encode(), chunk.bytes, times);
     const Bytes stored = codec_.encoded(chunk.bytes);
     Command body = command(Verb::kPut, rank, chunk.key, kBodyPart, stored);
+    body.content = {chunk.chain, chunk.tokens};
     co_await rank.client->run(body);
     if (body.answer == Answer::kFailed) fail();
     const bool ok = body.answer == Answer::kStored;

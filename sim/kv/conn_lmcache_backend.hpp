@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "sim/kv/chunk_keys.hpp"
@@ -47,6 +48,10 @@ class LmcacheBackend {
 
   // Of a fetch on an idle system: as many chunks at a time as jobs and threads allow.
   [[nodiscard]] Seconds estimate(std::int64_t chunks, Bytes each) const;
+  // Whether all ranks' parts are in the store now, by the store itself: costs no time.
+  [[nodiscard]] bool holds(BlockHash key) const;
+  // How long the oldest get or put under way has taken by now: what comes next may wait as long.
+  [[nodiscard]] Seconds waiting() const;
   [[nodiscard]] bool healthy() const { return tasks_.now() >= unhealthy_until_; }
   [[nodiscard]] Bytes stored() const { return stored_; }
   [[nodiscard]] std::int64_t failed() const { return failed_; }
@@ -82,9 +87,11 @@ class LmcacheBackend {
   Tasks& tasks_;
   Host& host_;
   Options options_;
+  const StoreRoute& route_;
   const Codec& codec_;
   HostPool& pool_;
   std::vector<Rank> ranks_;
+  std::multiset<Seconds> under_way_;  // when gets and puts began
   Seconds unhealthy_until_{0};
   Bytes stored_{0};
   std::int64_t failed_ = 0;

@@ -181,7 +181,15 @@ void Lmcache::hand_down(const std::vector<ChunkPart>& chunks) {
     done();
     return;
   }
-  for (const auto& tier : lower_) tier->put(cut_.values(kept, 0, context_.layers), done);
+  for (std::size_t tier = 0; tier < lower_.size(); ++tier) {
+    const Seconds most = options_.skip_write_above;
+    if (most > Seconds(0) && lower_[tier]->waiting() > most) {
+      for (const ChunkPart& chunk : kept) skipped_tokens_[tier] += chunk.tokens;
+      done();
+      continue;
+    }
+    lower_[tier]->put(cut_.values(kept, 0, context_.layers), done);
+  }
 }
 
 }  // namespace kvsim

@@ -35,12 +35,13 @@ class LmcacheMp final : public ChunkedConnector {
     return first_ ? server_->resources() : std::vector<ResourceUse>{};
   }
   // Of the node's server, whose content outlives a crash of this replica.
-  void set_listener(std::size_t tier, BlockListener* listener) override {
+  void add_listener(std::size_t tier, BlockListener* listener) override {
     if (tier == 0) server_->tell(listener);
   }
   std::int64_t told_blocks(std::size_t tier) const override {
     return tier == 0 ? keys().tokens() / context().block_tokens : 0;
   }
+  const void* holder(std::size_t) const override { return server_; }
 
  private:
   static Protocol protocol(const Options& options) {

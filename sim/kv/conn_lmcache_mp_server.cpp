@@ -59,7 +59,7 @@ LmcacheMpServer::LmcacheMpServer(const Connector::Context& context, const Option
   if (options.l2.size() + 1 > kLowerTiers)
     throw ConfigError("l2: found " + std::to_string(options.l2.size()) +
                       " stores; allowed: at most " + std::to_string(kLowerTiers - 1));
-  pool_.set_listener(&told_);
+  pool_.add_listener(&told_);
   for (const LmcacheL2Options& l2 : options.l2)
     l2_.push_back(std::make_unique<L2>(context, l2, parts_, host_.name() + ".lmcache." + l2.store));
 }

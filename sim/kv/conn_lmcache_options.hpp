@@ -31,6 +31,7 @@ struct LmcacheOptions {
   Seconds lookup_timeout{3};
   Seconds reconnect{10};
   std::string load_policy = "always";
+  Seconds skip_write_above{0};
   Seconds lookup_rpc{300e-6};
   double load_efficiency = 0.75;
   Seconds kernel{20e-6};
@@ -63,6 +64,10 @@ struct LmcacheOptions {
                "A store that failed is not asked for so long.");
     f.choice("load_policy", load_policy, {"always", "when-faster"},
              "when-faster: only when fetching is predicted to beat recomputing.");
+    f.optional(
+        "skip_write_above_s", skip_write_above, Range{0, 1e6},
+        "Chunks are not written to a tier whose oldest operation under way has taken longer; "
+        "0 = always written, as the real one does.");
     f.optional("lookup_rpc_s", lookup_rpc, Range{0, 1},
                "Between scheduler and worker, a round trip. Default: assumed.");
     f.optional("load_efficiency", load_efficiency, Range{0.01, 1},

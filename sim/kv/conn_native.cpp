@@ -164,8 +164,8 @@ class NativeOffload final : public Connector {
   }
   std::vector<ResourceUse> resources() const override { return below_.resources(); }
   Bytes dram() const override { return options_.capacity; }
-  void set_listener(std::size_t tier, BlockListener* listener) override {
-    if (tier == 0) cache_.set_listener(listener);
+  void add_listener(std::size_t tier, BlockListener* listener) override {
+    if (tier == 0) cache_.add_listener(listener);
   }
   std::int64_t told_blocks(std::size_t tier) const override {
     return tier == 0 ? options_.blocks_per_chunk : 0;

@@ -270,8 +270,8 @@ std::vector<TierUse> RemotePrefillConnector::tiers() const {
   return out;
 }
 
-void RemotePrefillConnector::set_listener(std::size_t tier, BlockListener* listener) {
-  if (inner_ != nullptr && tier < inner_->tiers().size()) inner_->set_listener(tier, listener);
+void RemotePrefillConnector::add_listener(std::size_t tier, BlockListener* listener) {
+  if (inner_ != nullptr && tier < inner_->tiers().size()) inner_->add_listener(tier, listener);
 }
 
 std::int64_t RemotePrefillConnector::told_blocks(std::size_t tier) const {

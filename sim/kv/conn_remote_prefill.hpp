@@ -47,8 +47,17 @@ class RemotePrefillConnector final : public Connector {
   [[nodiscard]] bool hold_end(std::int64_t step, std::function<void()> resume) override;
   [[nodiscard]] bool holds(KvSequence& sequence, std::function<void()> release_later) override;
   [[nodiscard]] std::vector<TierUse> tiers() const override;
-  void set_listener(std::size_t tier, BlockListener* listener) override;
+  void add_listener(std::size_t tier, BlockListener* listener) override;
   [[nodiscard]] std::int64_t told_blocks(std::size_t tier) const override;
+  [[nodiscard]] std::int64_t stored_blocks() const override {
+    return inner_ == nullptr ? 0 : inner_->stored_blocks();
+  }
+  [[nodiscard]] Seconds estimate_fetch(std::size_t tier, Bytes bytes) const override {
+    return inner_ == nullptr ? Seconds(0) : inner_->estimate_fetch(tier, bytes);
+  }
+  [[nodiscard]] const void* holder(std::size_t tier) const override {
+    return inner_ != nullptr ? inner_->holder(tier) : this;
+  }
   void crashed() override;
   [[nodiscard]] Bytes dram() const override;
   [[nodiscard]] std::vector<ResourceUse> resources() const override;

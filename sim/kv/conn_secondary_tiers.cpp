@@ -48,7 +48,8 @@ SecondaryTiers::SecondaryTiers(const Connector::Context& context,
       cache_(cache),
       changed_(context.changed),
       salt_(mix64(hash_name(context.model) + static_cast<std::uint64_t>(context.ranks))),
-      chunk_(chunk) {
+      chunk_(chunk),
+      tokens_(chunk / (context.block_bytes / context.block_tokens)) {
   if (tiers.size() + 1 > kLowerTiers)
     throw ConfigError("secondary: found " + std::to_string(tiers.size()) +
                       " tiers; allowed: at most " + std::to_string(kLowerTiers - 1));
@@ -60,7 +61,8 @@ SecondaryTiers::~SecondaryTiers() = default;
 
 std::vector<ChunkPart> SecondaryTiers::parts(std::span<const BlockHash> chunks) const {
   std::vector<ChunkPart> out;
-  for (const BlockHash chunk : chunks) out.push_back({mix64(chunk + salt_) | 1, chunk_});
+  for (const BlockHash chunk : chunks)
+    out.push_back({mix64(chunk + salt_) | 1, chunk_, chunk, tokens_});
   return out;
 }
 

@@ -71,6 +71,7 @@ class SecondaryTiers {
   std::function<void()> changed_;
   std::uint64_t salt_;
   Bytes chunk_;
+  std::int64_t tokens_;  // of a chunk
   std::vector<std::unique_ptr<Tier>> tiers_;
   std::unordered_map<std::int64_t, std::shared_ptr<Promotion>> promotions_;  // by request
 };

@@ -53,7 +53,7 @@ struct TierUse {
   std::string name;
   std::int64_t stored_bytes = 0;  // written into the tier
   std::int64_t evicted_tokens = 0;
-  std::int64_t dropped_tokens = 0;  // not stored, because nothing was evictable
+  std::int64_t dropped_tokens = 0;  // not stored: nothing was evictable, or it was too busy
   std::int64_t failed_loads = 0;    // turned into a miss and a recompute: time-out, dead, gone
   std::int64_t bypassed = 0;        // lookups not made because the tier was held unhealthy
 };
@@ -136,14 +136,23 @@ class Connector {
   [[nodiscard]] virtual bool holds(KvSequence& sequence, std::function<void()> release_later) = 0;
 
   [[nodiscard]] virtual std::vector<TierUse> tiers() const = 0;
-  // Who hears what becomes loadable in tiers()[tier] and what stops to be; null = nobody. Not every
-  // tier tells. Not owned.
-  virtual void set_listener(std::size_t /*tier*/, BlockListener* /*listener*/) {}
+  // One more who hears what becomes loadable in tiers()[tier], what is used and what stops to be.
+  // Not every tier tells. Not owned.
+  virtual void add_listener(std::size_t /*tier*/, BlockListener* /*listener*/) {}
   // Blocks that one entry of that tier covers: it is named by the chain hash of the last of them.
   // 0 = the tier tells nothing.
   [[nodiscard]] virtual std::int64_t told_blocks(std::size_t /*tier*/) const { return 0; }
-  // The engine's process has died: what lived in it is gone (without a word to listeners), what
-  // lies in other processes or in stores stays. Stores that have not begun are dropped; what is
+  // Blocks that one value in a store below it covers; 0 = there is none, or values do not say.
+  [[nodiscard]] virtual std::int64_t stored_blocks() const { return 0; }
+  // Bringing `bytes` of KV (over all ranks) from tiers()[tier] into HBM, alone: for predictions.
+  // 0 = not known.
+  [[nodiscard]] virtual Seconds estimate_fetch(std::size_t /*tier*/, Bytes /*bytes*/) const {
+    return Seconds(0);
+  }
+  // Whose that tier is: this connector's, or of something on the node that several share.
+  [[nodiscard]] virtual const void* holder(std::size_t /*tier*/) const { return this; }
+  // The engine's process has died: what lived in it is gone (listeners hear cleared()), what lies
+  // in other processes or in stores stays. Stores that have not begun are dropped; what is
   // under way ends and calls back as always, so that the engine gets every sequence and block back,
   // and leaves nothing in the tiers.
   virtual void crashed() {}

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
+#include "sim/base/units.hpp"
 #include "sim/workload/block_hash.hpp"
 
 namespace kvsim {
@@ -17,6 +19,10 @@ class Eviction {
   static constexpr const char* kPlugin = "eviction";
   struct Context {
     std::int64_t capacity = 0;  // entries that the cache can hold
+    // What it would take to get an entry back from where else it lies, with what those links and
+    // disks have to do now; nullopt = it lies nowhere else. Null: the cache does not know.
+    std::function<std::optional<Seconds>(BlockHash)> refetch;
+    Seconds recompute{0};  // an entry instead
   };
   virtual ~Eviction() = default;
 

@@ -102,7 +102,7 @@ bool HostCache::make_room(std::int64_t count) {
     KV_CHECK(victim && chunks_.erase(*victim), "the eviction policy named no chunk of the cache");
     --evictable_;
     ++evicted_;
-    if (listener_ != nullptr) listener_->evicted(*victim);
+    for (BlockListener* listener : listeners_) listener->evicted(*victim);
   }
   return true;
 }
@@ -124,7 +124,7 @@ void HostCache::end_store(BlockHash chunk, bool stored) {
   }
   found->ready = true;
   unpin(chunk);
-  if (listener_ != nullptr) listener_->cached(chunk);
+  for (BlockListener* listener : listeners_) listener->cached(chunk);
 }
 
 void HostCache::begin_load(BlockHash chunk) {
@@ -132,6 +132,7 @@ void HostCache::begin_load(BlockHash chunk) {
   KV_CHECK(found != nullptr && found->ready, "chunk {:#x} is not ready", chunk);
   if (!found->pinned()) pin(chunk);
   ++found->loads;
+  for (BlockListener* listener : listeners_) listener->used(chunk);
 }
 
 void HostCache::end_load(BlockHash chunk) {
@@ -177,6 +178,7 @@ void HostCache::clear() {
   evictable_ = 0;
   looked_up_ = {};
   lookups_of_ = {};
+  for (BlockListener* listener : listeners_) listener->cleared();
 }
 
 // Where the same chunk was begun anew meanwhile, the first to end counts as the old one: as many

@@ -58,9 +58,8 @@ class HostCache {
   void begin_read(BlockHash chunk);
   void end_read(BlockHash chunk);
 
-  // Everything is gone at once, as with the process that held it; the listener hears nothing. Ends
-  // of what is under way are still to come, and do nothing. The eviction policy keeps what it has
-  // learned of absent chunks.
+  // Everything is gone at once, as with the process that held it. Ends of what is under way are
+  // still to come, and do nothing. The eviction policy keeps what it has learned of absent chunks.
   void clear();
 
   [[nodiscard]] std::int64_t capacity() const { return options_.capacity; }
@@ -83,8 +82,8 @@ class HostCache {
   [[nodiscard]] std::int64_t skipped() const { return skipped_; }
   [[nodiscard]] std::int64_t evicted() const { return evicted_; }
 
-  // Who hears of chunks that become ready and that are evicted; nullptr = nobody. Not owned.
-  void set_listener(BlockListener* listener) { listener_ = listener; }
+  // One more who hears of chunks that become ready, are loaded, are evicted. Not owned.
+  void add_listener(BlockListener* listener) { listeners_.push_back(listener); }
 
  private:
   struct Chunk {
@@ -113,7 +112,7 @@ class HostCache {
 
   Options options_;
   std::unique_ptr<Eviction> eviction_;
-  BlockListener* listener_ = nullptr;
+  std::vector<BlockListener*> listeners_;
   std::int64_t lookups_ = 0;
   std::int64_t hits_ = 0;
   std::int64_t stores_ = 0;

@@ -1,7 +1,6 @@
 #include "sim/kv/host_pool.hpp"
 
 #include <algorithm>
-#include <vector>
 
 #include "sim/base/check.hpp"
 
@@ -38,7 +37,7 @@ void HostPool::drop_coldest() {
   used_ -= entry.bytes;
   evictable_ -= entry.bytes;
   evicted_ += entry.bytes;
-  if (listener_ != nullptr) listener_->evicted(*victim);
+  for (BlockListener* listener : listeners_) listener->evicted(*victim);
 }
 
 void HostPool::clear() {
@@ -57,6 +56,7 @@ void HostPool::clear() {
   }
   entries_ = {};
   evictable_ = Bytes(0);
+  for (BlockListener* listener : listeners_) listener->cleared();
 }
 
 bool HostPool::unpin_cleared(BlockHash key) {
@@ -73,7 +73,13 @@ void HostPool::keep(BlockHash key, Bytes bytes) {
   entries_[key] = {rounded(bytes), 1};
   kept_ += bytes;
   eviction_->inserted(key);
-  if (listener_ != nullptr) listener_->cached(key);
+  for (BlockListener* listener : listeners_) listener->cached(key);
+}
+
+void HostPool::touch(BlockHash key) {
+  eviction_->touched(key);
+  if (listeners_.empty() || !contains(key)) return;
+  for (BlockListener* listener : listeners_) listener->used(key);
 }
 
 void HostPool::pin(BlockHash key) {
@@ -100,7 +106,7 @@ void HostPool::let_go(BlockHash key) {
   used_ -= entry.bytes;
   entries_.erase(key);
   eviction_->removed(key);
-  if (listener_ != nullptr) listener_->evicted(key);
+  for (BlockListener* listener : listeners_) listener->evicted(key);
 }
 
 }  // namespace kvsim

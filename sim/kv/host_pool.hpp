@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "sim/base/units.hpp"
 #include "sim/kv/block_listener.hpp"
@@ -30,18 +31,18 @@ class HostPool {
   void pin(BlockHash key);
   void unpin(BlockHash key);
   // Someone looked for it; recency counts for present ones.
-  void touch(BlockHash key) { eviction_->touched(key); }
+  void touch(BlockHash key);
   [[nodiscard]] bool contains(BlockHash key) const { return entries_.find(key) != nullptr; }
   // Unpins; the last to do so takes the entry out.
   void let_go(BlockHash key);
   // Takes an unpinned entry out.
   void drop_coldest();
-  // Every entry is gone at once, as with the process that held it; the listener hears nothing. What
-  // is reserved stays so; unpinning what was pinned is still to come, and does nothing.
+  // Every entry is gone at once, as with the process that held it. What is reserved stays so;
+  // unpinning what was pinned is still to come, and does nothing.
   void clear();
 
-  // Who hears of entries that are kept and that go; nullptr = nobody. Not owned.
-  void set_listener(BlockListener* listener) { listener_ = listener; }
+  // One more who hears of entries that are kept, found, and that go. Not owned.
+  void add_listener(BlockListener* listener) { listeners_.push_back(listener); }
 
   [[nodiscard]] Bytes capacity() const { return capacity_; }
   [[nodiscard]] Bytes used() const { return used_; }
@@ -59,7 +60,7 @@ class HostPool {
 
   Bytes capacity_;
   std::unique_ptr<Eviction> eviction_;
-  BlockListener* listener_ = nullptr;
+  std::vector<BlockListener*> listeners_;
   HashMap<Entry> entries_;
   HashMap<std::int32_t> cleared_;  // pins, still to be taken back, of entries that were cleared
   Bytes used_{0};

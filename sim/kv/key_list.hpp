@@ -20,6 +20,13 @@ class KeyList {
     return nodes_[nodes_[0].next].key;
   }
 
+  // The key behind `key`, which is here; 0 = it is the last.
+  [[nodiscard]] BlockHash after(BlockHash key) const {
+    return nodes_[static_cast<std::size_t>(
+                      nodes_[static_cast<std::size_t>(*where_.find(key))].next)]
+        .key;
+  }
+
   // Appends `key`, or moves it to the back when it is here.
   void push_back(BlockHash key) {
     std::int32_t& at = where_[key];

@@ -60,7 +60,7 @@ class KvEventLog {
   KvEventLog(const KvEventOptions& options, std::uint64_t seed, std::int32_t replica);
   ~KvEventLog();
 
-  // Whom a tier's cache tells (BlockPool::add_listener, Connector::set_listener). Owned here.
+  // Whom a tier's cache tells (BlockPool::add_listener, Connector::add_listener). Owned here.
   [[nodiscard]] BlockListener* tier(std::size_t tier);
   // Called before reading, and before a change below HBM is collected, which may come between two
   // steps: steps that have ended by now are to be told first (Engine::set_events sets it).

@@ -24,15 +24,16 @@ struct LmcacheChunks {
   }
   [[nodiscard]] ChunkPart full(const KvSequence& sequence, std::int64_t chunk) const {
     const std::int64_t blocks = chunk_tokens / block_tokens;
-    return {sequence.hashes[static_cast<std::size_t>((chunk + 1) * blocks - 1)],
-            bytes_of(chunk_tokens)};
+    const BlockHash chain = sequence.hashes[static_cast<std::size_t>((chunk + 1) * blocks - 1)];
+    return {chain, bytes_of(chunk_tokens), chain, chunk_tokens};
   }
   // The prompt's last tokens.
   [[nodiscard]] ChunkPart rest(const KvSequence& sequence) const {
     const auto blocks = static_cast<std::size_t>(sequence.prompt_tokens / block_tokens);
-    return {prefix_hash(sequence.request, block_tokens, sequence.prompt_tokens,
-                        std::span(sequence.hashes).first(blocks)),
-            bytes_of(sequence.prompt_tokens % chunk_tokens)};
+    const BlockHash chain = prefix_hash(sequence.request, block_tokens, sequence.prompt_tokens,
+                                        std::span(sequence.hashes).first(blocks));
+    const std::int64_t tokens = sequence.prompt_tokens % chunk_tokens;
+    return {chain, bytes_of(tokens), chain, tokens};
   }
   // Of the first `tokens` tokens.
   [[nodiscard]] std::vector<ChunkPart> of(const KvSequence& sequence, std::int64_t tokens) const {
@@ -51,7 +52,8 @@ struct LmcacheChunks {
     for (std::int64_t layer = from; layer < to; ++layer)
       for (const ChunkPart& chunk : chunks)
         out.push_back(
-            {mix64(chunk.key + static_cast<std::uint64_t>(layer)) | 1, chunk.bytes / layers});
+            {mix64(chunk.key + static_cast<std::uint64_t>(layer)) | 1, chunk.bytes / layers,
+             chunk.chain, chunk.tokens});
     return out;
   }
 };

@@ -129,6 +129,7 @@ bool MemoryStore::put(StoreKey key, Bytes bytes) {
     const std::optional<SampledKeys::Entry> victim = keys_.victim(tasks().now());
     if (!victim) return false;
     counts().evicted += victim->value;
+    tell_gone(victim->key);
     keys_.erase(victim->key);
   }
   keys_.insert(key, bytes, memory, tasks().now());
@@ -143,7 +144,9 @@ bool MemoryStore::preload(StoreKey key, Bytes bytes) {
 }
 
 void MemoryStore::restart(bool warm) {
-  if (!warm) keys_.clear();
+  if (warm) return;
+  keys_.clear();
+  tell_cleared();
 }
 
 Seconds MemoryStore::estimate_get(Bytes bytes) const { return server_.get_time(bytes); }

@@ -52,6 +52,8 @@ class RocksdbEngine {
   RocksdbEngine(const RocksdbOptions& options, const Store::Context& context,
                 std::function<std::int64_t()> life);
 
+  // Called for each key that goes to make room.
+  void set_evicts(std::function<void(StoreKey)> evicts) { evicts_ = std::move(evicts); }
   // Memory for a value: what it costs to touch it, if it was the kernel's before.
   [[nodiscard]] Task touch(Bytes bytes);
   // The caller holds a thread of its own meanwhile. What they refer to outlives them.
@@ -116,6 +118,7 @@ class RocksdbEngine {
   bool free_server_;
   bool free_disk_;
   std::function<std::int64_t()> life_;
+  std::function<void(StoreKey)> evicts_;
   Rng rng_;
   double foreign_ = 0;  // expected foreign blocks not yet read, when deterministic
 

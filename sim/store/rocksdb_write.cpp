@@ -94,6 +94,7 @@ void RocksdbEngine::evict(Bytes value) {
     const auto oldest = order_.oldest();
     if (!oldest || value > room) return;
     evicted_ += oldest->bytes;
+    if (evicts_) evicts_(oldest->key);
     insert({.key = oldest->key, .erase = true});
   }
 }

@@ -77,12 +77,19 @@ class ValueStream {
   std::deque<Signal> left_;
 };
 
+// What a value is, for who watches: which KV, by the chain hash of its last token's block.
+struct StoreContent {
+  std::uint64_t name = 0;  // 0 = not KV, or not told
+  std::int64_t tokens = 0;
+};
+
 struct Command {
   Verb verb = Verb::kGet;
   StoreKey key = 0;
   Bytes bytes{0};               // of the value, for kGet filled in by the store
   std::int64_t connection = 0;  // of which client: a server may pin connections to threads
   Answer answer = Answer::kNone;
+  StoreContent content;  // of a kPut; no store looks at it
   StageTimes times;
   ValueStream* stream = nullptr;  // of a client that streams the value, while it waits
 };
@@ -97,6 +104,18 @@ struct StoreUse {
   std::int64_t hits = 0;
   std::int64_t puts = 0;
   double write_amplification = 0;  // bytes written to disk per byte taken in; 0 = no disk
+};
+
+// Hears what a store holds. What was put there before time started is not told.
+class StoreListener {
+ public:
+  virtual ~StoreListener() = default;
+  // A put has been answered; again for a key: in the place of the value before it.
+  virtual void stored(const Command& put) = 0;
+  virtual void read(StoreKey key) = 0;
+  // Evicted, removed.
+  virtual void gone(StoreKey key) = 0;
+  virtual void cleared() = 0;
 };
 
 class Store {
@@ -137,6 +156,8 @@ class Store {
   // A live RESP server can stand for its front.
   [[nodiscard]] virtual bool speaks_resp() const { return false; }
   [[nodiscard]] virtual StoreUse use() const = 0;
+  // One more who hears. Not owned.
+  virtual void add_listener(StoreListener* listener) = 0;
   [[nodiscard]] virtual std::vector<ResourceUse> resources() const = 0;
 };
 

@@ -119,6 +119,7 @@ Task StoreBase::run_past_outages(Command& command) {
 void StoreBase::answer(Command& command, Answer answer) {
   command.answer = answer;
   if (answer == Answer::kFailed) return;
+  tell(command);
   if (command.verb == Verb::kGet) {
     ++use_.gets;
     if (answer == Answer::kFound) ++use_.hits;
@@ -126,6 +127,15 @@ void StoreBase::answer(Command& command, Answer answer) {
   if (command.verb != Verb::kPut) return;
   ++use_.puts;
   (answer == Answer::kStored ? use_.stored : use_.refused) += command.bytes;
+}
+
+void StoreBase::tell(const Command& command) {
+  for (StoreListener* listener : listeners_) {
+    if (command.answer == Answer::kStored) listener->stored(command);
+    if (command.answer != Answer::kFound) continue;
+    if (command.verb == Verb::kGet) listener->read(command.key);
+    if (command.verb == Verb::kRemove) listener->gone(command.key);
+  }
 }
 
 }  // namespace kvsim

@@ -55,6 +55,7 @@ class StoreBase : public Store {
   [[nodiscard]] StoreUse use() const override { return use_; }
   void go_down() override;
   void come_up(bool warm) override;
+  void add_listener(StoreListener* listener) override { listeners_.push_back(listener); }
 
  protected:
   // The command itself: spends its time, leaves its answer.
@@ -63,8 +64,15 @@ class StoreBase : public Store {
   // Which process serves: a command that began under another one has lost its connection, and must
   // change nothing any more.
   [[nodiscard]] std::int64_t life() const;
-  // Leaves an answer and counts it.
+  // Leaves an answer, counts it and tells listeners of it.
   void answer(Command& command, Answer answer);
+  // For listeners, what no answer tells: the key has gone by itself; all have.
+  void tell_gone(StoreKey key) {
+    for (StoreListener* listener : listeners_) listener->gone(key);
+  }
+  void tell_cleared() {
+    for (StoreListener* listener : listeners_) listener->cleared();
+  }
 
   [[nodiscard]] Tasks& tasks() const { return context_.tasks; }
   [[nodiscard]] Host& host() const { return context_.host; }
@@ -81,7 +89,10 @@ class StoreBase : public Store {
   // Until a process that serves now dies; negative: never.
   [[nodiscard]] Seconds until_death() const;
 
+  void tell(const Command& command);
+
   Context context_;
+  std::vector<StoreListener*> listeners_;
   std::vector<Outage> outages_;
   std::size_t restarted_ = 0;  // of outages_
   StoreUse use_;

@@ -64,7 +64,9 @@ class Files final : public StoreBase {
   bool contains(StoreKey key) const override { return files_.contains(key); }
   bool preload(StoreKey key, Bytes bytes) override;
   void restart(bool warm) override {
-    if (!warm && options_.index == "memory") files_.clear();
+    if (warm || options_.index != "memory") return;
+    files_.clear();
+    tell_cleared();
   }
   Bytes dram() const override { return Bytes(0); }
   Seconds estimate_get(Bytes bytes) const override;
@@ -227,6 +229,7 @@ bool Files::make_room(Bytes bytes) {
     const auto oldest = files_.oldest();
     if (!evicts || !oldest) return false;
     counts().evicted += oldest->bytes;
+    tell_gone(oldest->key);
     unlink(oldest->key);
   }
   return true;

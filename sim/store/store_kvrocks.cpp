@@ -48,6 +48,7 @@ class Kvrocks final : public StoreBase {
         server_(context.host, options.resp,
                 context.free_server || context.host.live().drives(LiveLane::kResp)),
         engine_(options.rocksdb, engine_context(context), [this] { return life(); }) {
+    engine_.set_evicts([this](StoreKey key) { tell_gone(key); });
     for (std::int64_t i = 0; i < options.workers; ++i)
       workers_.push_back(
           std::make_unique<Threads>(context.tasks, context.name + ".worker", "cpu", 1));

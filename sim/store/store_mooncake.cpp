@@ -240,6 +240,7 @@ void Mooncake::evict_once() {
       continue;
     }
     counts().evicted += bytes;
+    tell_gone(key);
     master_.erase(key);
   }
 }
@@ -287,6 +288,7 @@ bool Mooncake::preload(StoreKey key, Bytes bytes) {
 void Mooncake::restart(bool warm) {
   if (warm) return;
   master_.clear();
+  tell_cleared();
   // What is being written gives its room back by itself.
   if (disk_ != nullptr) disk_->give_space(on_disk_ - offloading_);
   on_disk_ = offloading_;
