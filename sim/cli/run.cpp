@@ -1,5 +1,9 @@
-// kvsim run EXPERIMENT.json [--set /path=value]... [-o DIR] [--outputs LIST] [--what-if]
+// kvsim run EXPERIMENT.json [--set /path=value]... [--variant NAME] [-o DIR] [--outputs LIST]
+//           [--what-if] [-j N]
+//
+// An experiment with variants, and none of them named, runs them all and compares them.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -9,9 +13,11 @@
 #include <filesystem>
 #include <optional>
 
+#include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
 #include "sim/cli/terminal_progress.hpp"
+#include "sim/cli/variants.hpp"
 #include "sim/cli/what_if.hpp"
 #include "sim/experiment/simulation.hpp"
 #include "sim/report/output_file.hpp"
@@ -28,6 +34,8 @@ namespace fs = std::filesystem;
 struct RunArguments {
   std::string file;
   std::vector<std::string> overrides;
+  std::string variant;
+  std::size_t jobs = 0;
   std::string folder;
   std::vector<std::string> outputs = {"summary", "requests"};
   bool quiet = false;
@@ -56,7 +64,9 @@ std::string folder_of(const RunArguments& arguments, const Simulation& simulatio
   if (!arguments.folder.empty()) return arguments.folder;
   const std::string name =
       simulation.name().empty() ? fs::path(arguments.file).stem().string() : simulation.name();
-  return (fs::path("results") / name).string();
+  const fs::path folder = fs::path("results") / name;
+  if (arguments.variant.empty()) return folder.string();
+  return (folder / Variant{arguments.variant}.folder()).string();
 }
 
 std::vector<std::unique_ptr<RequestSink>> open_sinks(const RunArguments& arguments,
@@ -77,13 +87,49 @@ std::vector<std::unique_ptr<RequestSink>> open_sinks(const RunArguments& argumen
 void explore_what_ifs(const RunArguments& arguments, const Simulation& simulation,
                       const fs::path& folder, Json& summary) {
   if (!arguments.what_if || summary.contains("incomplete")) return;
-  const WhatIfRuns runs{arguments.file, arguments.overrides, folder / "what-if", arguments.quiet};
+  const WhatIfRuns runs{arguments.file, arguments.variant, arguments.overrides, folder / "what-if",
+                        arguments.quiet};
   add_what_if(run_what_ifs(runs, what_ifs(simulation.resolved(), summary), summary), summary);
+}
+
+// What each variant's process is told beside its name.
+std::vector<std::string> handed_on(const RunArguments& arguments) {
+  std::vector<std::string> out;
+  for (const std::string& text : arguments.overrides) out.insert(out.end(), {"--set", text});
+  for (const std::string& lane : arguments.live) out.insert(out.end(), {"--live", lane});
+  if (arguments.shadow) out.emplace_back("--shadow");
+  if (arguments.what_if) out.emplace_back("--what-if");
+  return out;
+}
+
+int compare_variants(const RunArguments& arguments, const std::vector<Variant>& variants) {
+  const Json base = load_experiment(arguments.file, arguments.overrides);
+  const ConfigNode node(base, arguments.file);
+  VariantRuns runs{.experiment = arguments.file,
+                   .name = node.has("name") ? node.at("name").text() : "",
+                   .arguments = handed_on(arguments),
+                   .outputs = fmt::format("{}", fmt::join(arguments.outputs, ",")),
+                   .folder = arguments.folder,
+                   .jobs = arguments.jobs,
+                   .quiet = arguments.quiet};
+  if (!wants(arguments, "summary")) runs.outputs += ",summary";
+  if (runs.name.empty()) runs.name = fs::path(arguments.file).stem().string();
+  if (arguments.folder.empty()) runs.folder = fs::path("results") / runs.name;
+  return run_variants(runs, variants);
 }
 
 void run_command(const RunArguments& arguments) {
   check_outputs(arguments.outputs);
-  Json json = load_experiment(arguments.file, arguments.overrides);
+  if (arguments.variant.empty()) {
+    const Json file = load_json(arguments.file);
+    const auto variants = read_variants(ConfigNode(file, arguments.file));
+    if (!variants.empty()) {
+      const int code = compare_variants(arguments, variants);
+      if (code != kExitOk) throw CLI::RuntimeError(code);
+      return;
+    }
+  }
+  Json json = load_experiment(arguments.file, arguments.overrides, arguments.variant);
   for (const std::string& lane : arguments.live) json["live"].push_back({{"kind", lane}});
   if (arguments.shadow) json["shadow"] = true;
   const auto simulation_pointer = std::make_unique<Simulation>(ConfigNode(json, arguments.file));
@@ -131,8 +177,12 @@ void add_run_command(CLI::App& app) {
   command->add_option("--set", arguments->overrides, "Override: /json/pointer=value.")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--variant", arguments->variant, "Only this variant of the experiment's.");
+  command->add_option("-j,--jobs", arguments->jobs, "Variants at a time. Default: all cores.");
   command->add_option("-o,--output", arguments->folder, "Folder for results; results/<name>.");
-  command->add_option("--outputs", arguments->outputs, "What to write: summary, requests, result.")
+  command
+      ->add_option("--outputs", arguments->outputs,
+                   "What to write: summary, requests, result.")
       ->delimiter(',');
   command->add_flag("--what-if", arguments->what_if,
                     "Run it again with each kind of resource free: what limits it.");

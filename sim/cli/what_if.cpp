@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 std::vector<std::string> command_of(const WhatIfRuns& runs, const WhatIf& what_if,
                                     const fs::path& folder) {
   std::vector<std::string> out = {"kvsim", "run", runs.experiment};
+  if (!runs.variant.empty()) out.insert(out.end(), {"--variant", runs.variant});
   for (const auto* list : {&runs.overrides, &what_if.overrides})
     for (const std::string& text : *list) out.insert(out.end(), {"--set", text});
   out.insert(out.end(), {"-o", folder.string(), "--outputs", "summary", "--quiet"});

@@ -11,6 +11,7 @@ namespace kvsim {
 
 struct WhatIfRuns {
   std::string experiment;              // file
+  std::string variant;                 // of that file; empty = none
   std::vector<std::string> overrides;  // of the run itself
   std::filesystem::path folder;        // a folder for each rerun is made in it
   bool quiet = false;

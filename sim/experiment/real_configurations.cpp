@@ -25,6 +25,8 @@ constexpr Source kKvrocks{"kvrocks_conf", "kvrocks", false};
 constexpr Source kRedis{"redis_conf", "redis", false};
 constexpr Source kLmcache{"lmcache_yaml", "lmcache", false};
 constexpr Source kVllm{"vllm_args", "vllm", true};
+constexpr Source kEpp{"epp_yaml", "epp", false};
+constexpr Source kDynamo{"dynamo_args", "dynamo", true};
 
 // `over` into `under`, object by object. A part of another kind is taken whole: its keys are
 // others.
@@ -126,6 +128,26 @@ void replace_connector(Translation& translation, const Json& experiment, Json& p
   find_store(connector, names_of(experiment));
 }
 
+// A picker or a frontend is the experiment's router, and decides about prefill and decode apart.
+// Its file may be named there or at the top.
+void replace_router(Translation& translation, Json& experiment) {
+  for (const Source* source : {&kEpp, &kDynamo}) {
+    Json part = Json::object();
+    const bool inside = experiment.contains("router") && experiment["router"].is_object() &&
+                        experiment["router"].contains(source->key);
+    if (!inside && !experiment.contains(source->key)) continue;
+    Json& holder = inside ? experiment["router"] : experiment;
+    part[source->key] = holder[source->key];
+    holder.erase(source->key);
+    translation.replace(*source, part, inside ? "/router" : "");
+    for (const char* key : {"router", "disaggregation"}) {
+      if (!part.contains(key)) continue;
+      if (experiment.contains(key)) put_over(part[key], experiment[key]);
+      experiment[key] = std::move(part[key]);
+    }
+  }
+}
+
 }  // namespace
 
 Json with_real_configurations(Json experiment, const std::string& file) {
@@ -142,6 +164,7 @@ Json with_real_configurations(Json experiment, const std::string& file) {
   each("pools", [&](Json& pool, const std::string& path) {
     replace_connector(translation, experiment, pool, path);
   });
+  replace_router(translation, experiment);
   for (std::string& warning : translation.warnings)
     experiment["warnings"].push_back(std::move(warning));
   return experiment;

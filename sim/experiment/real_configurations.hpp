@@ -3,6 +3,11 @@
 //   a store       "kvrocks_conf": "kvrocks.conf", "redis_conf": "redis.conf"
 //   a connector   "lmcache_yaml": "lmcache.yaml"
 //   a pool        "vllm_args": "--max-num-seqs 256 ...", the text or a file that holds it
+//   the router    "epp_yaml": "epp.yaml", llm-d's EndpointPickerConfig
+//                 "dynamo_args": "--router-mode kv ...", the text or a file that holds it
+//
+// The last two may also stand at the top of the experiment. What they say of prefill and decode
+// apart becomes its "disaggregation".
 //
 // Each is translated (sim/explain), put under the keys that stand beside it (ours win) and taken
 // out, before anything is checked. Paths are relative to the experiment's file. LMCache's store is

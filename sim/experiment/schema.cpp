@@ -3,6 +3,7 @@
 #include "sim/base/registry.hpp"
 #include "sim/engine/scheduler.hpp"
 #include "sim/experiment/config.hpp"
+#include "sim/experiment/variant_plan.hpp"
 #include "sim/experiment/workload_assembly.hpp"
 #include "sim/frontend/router.hpp"
 #include "sim/kv/connector.hpp"
@@ -43,12 +44,22 @@ Json experiment_schema() {
   Json& properties = out["properties"];
   properties["workload"] = workload_schema();
   properties["load"] = schema_config<LoadConfig>();
+  const Json epp = text_schema("llm-d's EndpointPickerConfig, in place of our keys.");
+  const Json dynamo = text_schema("Dynamo's command line or a file with it, in place of our keys.");
   properties["router"] =
       plugin_schema<Router>({{"view_refresh_s",
                               {{"type", "number"},
                                {"minimum", 0.0},
                                {"default", 0.05},
                                {"description", "Age that gauges may have; 0 = always fresh."}}}});
+  properties["router"]["oneOf"].push_back(
+      {{"type", "object"}, {"required", {"epp_yaml"}}, {"properties", {{"epp_yaml", epp}}}});
+  properties["router"]["oneOf"].push_back({{"type", "object"},
+                                           {"required", {"dynamo_args"}},
+                                           {"properties", {{"dynamo_args", dynamo}}}});
+  properties["epp_yaml"] = epp;
+  properties["dynamo_args"] = dynamo;
+  add_variants_schema(properties);
   Json& pool = properties["pools"]["items"]["properties"];
   pool["connector"] = plugin_schema<Connector>();
   pool["connector"]["oneOf"].push_back(

@@ -16,8 +16,11 @@ namespace kvsim {
 
 // Reads an experiment file and applies overrides ("/json/pointer=value": JSON if it parses, else a
 // string) before anything is checked. Paths in an override are relative to the working directory.
-// Configuration files of real systems are translated then (real_configurations.hpp).
-Json load_experiment(const std::string& file, const std::vector<std::string>& overrides);
+// Configuration files of real systems are translated then (real_configurations.hpp). `variant`: the
+// name of one of the file's (variant_plan.hpp), whose values come before the overrides; none = the
+// file as it is without its variants.
+Json load_experiment(const std::string& file, const std::vector<std::string>& overrides,
+                     const std::string& variant = "");
 
 class Simulation {
  public:

@@ -27,11 +27,9 @@ struct LoadConfig {
   }
 };
 
-// A "workload" section: opens the trace or starts the generator. Arrivals are the trace's own, or
-// 0.
-std::unique_ptr<RequestSource> open_workload(const ConfigNode& workload, std::uint64_t seed);
 LoadConfig read_load(const ConfigNode& experiment, const Json& load);
-// The workload with the load's arrivals. `experiment` is the root node.
+// The workload (a trace, a generator, or a mix of them) with the load's arrivals. `experiment` is
+// the root node: a mix names LLMs of its pools, and Request::llm counts them in their order.
 std::unique_ptr<RequestSource> make_source(const ConfigNode& experiment, const LoadConfig& load,
                                            std::uint64_t seed);
 // How many requests there will be, when the configuration says so. A trace is read to its end, or

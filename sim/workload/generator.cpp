@@ -125,7 +125,9 @@ class Generator final : public RequestSource {
     request.session = -1;
     request.turn = 0;
     request.last_turn = false;
-    request.priority = 0;
+    request.priority = static_cast<std::int32_t>(config_.priority.value_or(0));
+    request.llm = 0;
+    request.tenant = 0;
     request.prompt.clear();
     request.answer.clear();
     request.answer_stream = content_stream(StreamKind::kAnswer, static_cast<std::uint64_t>(made_));

@@ -62,6 +62,7 @@ struct GeneratorConfig {
   CountConfig output = CountConfig::normal(192, 32, 128, 256);
   std::optional<PrefixConfig> prefix;
   std::optional<SessionConfig> sessions;
+  std::optional<std::int64_t> priority;
 
   static constexpr std::int64_t kRequests = 1000;
 
@@ -75,6 +76,7 @@ struct GeneratorConfig {
     f.optional("output", output, "Tokens of an answer. Default: normal, 192 +- 32 in 128 to 256.");
     f.optional("prefix", prefix, "Beginnings that prompts share. Default: none.");
     f.optional("sessions", sessions, "Conversations of several turns. Default: none.");
+    f.optional("priority", priority, Range{-1e6, 1e6}, "Lower is served first. Default: 0.");
   }
 
   // How many there will be; none where only the number of sessions is given.

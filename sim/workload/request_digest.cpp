@@ -66,6 +66,10 @@ void RequestDigest::add(const Request& request) {
   put(batch_, static_cast<std::uint64_t>(request.session + 1));
   put(batch_, static_cast<std::uint64_t>(request.turn) * 2 + (request.last_turn ? 1 : 0));
   put(batch_, static_cast<std::uint32_t>(request.priority));
+  if (request.llm != 0 || request.tenant != 0) {  // most workloads know neither
+    put(batch_, static_cast<std::uint32_t>(request.llm));
+    put(batch_, static_cast<std::uint32_t>(request.tenant));
+  }
   put_runs(batch_, request.prompt);
   // The stream of an answer whose content is known means nothing.
   put_fixed(batch_, request.answer.empty() ? request.answer_stream : 0);

@@ -52,6 +52,8 @@ class KvsimSource final : public TraceSource {
     request.last_turn = in.last_turn();
     request.think = Seconds(in.think_s());
     request.priority = in.priority();
+    request.llm = static_cast<std::int32_t>(in.llm());
+    request.tenant = static_cast<std::int32_t>(in.tenant());
     return true;
   }
   std::string place() const override { return fmt::format("{}: item {}", bytes_->name(), items_); }

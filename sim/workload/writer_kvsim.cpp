@@ -61,6 +61,8 @@ class KvsimWriter final : public TraceWriter {
     out.set_last_turn(request.last_turn);
     out.set_think_s(request.think.count());
     out.set_priority(request.priority);
+    out.set_llm(static_cast<std::uint32_t>(request.llm));
+    out.set_tenant(static_cast<std::uint32_t>(request.tenant));
     put_item();
   }
 
