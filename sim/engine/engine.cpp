@@ -158,11 +158,10 @@ void Engine::pass_boundary(Seconds now) {
     plan_more(now);
   }
   pause_began_ = now;
-  if (planned_ > 0) {
-    begin_step(now);
-  } else if (connector_ != nullptr) {
+  if (planned_ > 0) return begin_step(now);
+  published_ = state();
+  if (connector_ != nullptr)
     connector_->step_begins(std::numeric_limits<std::int64_t>::max());  // nothing to wait for
-  }
 }
 
 void Engine::plan_more(Seconds now) {
