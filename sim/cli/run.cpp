@@ -48,7 +48,7 @@ std::atomic<int> interrupted{0};  // the signal
 void on_interrupt(int signal) { interrupted = signal; }
 
 void check_outputs(const std::vector<std::string>& outputs) {
-  static const std::vector<std::string> known = {"summary", "requests", "result"};
+  static const std::vector<std::string> known = {"summary", "requests", "result", "kvmap"};
   for (const std::string& output : outputs)
     if (std::find(known.begin(), known.end(), output) == known.end())
       throw ConfigError(
@@ -142,6 +142,7 @@ void run_command(const RunArguments& arguments) {
   std::optional<OutputFile> summary_file;
   if (wants(arguments, "summary")) summary_file.emplace((folder / "summary.json").string());
   for (const auto& sink : sinks) simulation.add_sink(*sink);
+  if (wants(arguments, "kvmap")) simulation.map_kv(folder.string());
 
   Progress progress = terminal_progress("requests", simulation.total_requests(), arguments.quiet);
   simulation.set_watch([&](std::int64_t ended) {
@@ -182,7 +183,7 @@ void add_run_command(CLI::App& app) {
   command->add_option("-o,--output", arguments->folder, "Folder for results; results/<name>.");
   command
       ->add_option("--outputs", arguments->outputs,
-                   "What to write: summary, requests, result.")
+                   "What to write: summary, requests, result, kvmap.")
       ->delimiter(',');
   command->add_flag("--what-if", arguments->what_if,
                     "Run it again with each kind of resource free: what limits it.");

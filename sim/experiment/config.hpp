@@ -219,6 +219,9 @@ struct MeasureConfig {
   Seconds warmup{0};
   std::optional<Seconds> duration;
   std::string count = "arrived";
+  std::optional<Seconds> kvmap_period;
+  std::int64_t kvmap_window = 10;
+  std::int64_t kvmap_top = 1000;
 
   template <class F>
   void fields(F& f) {
@@ -227,6 +230,12 @@ struct MeasureConfig {
                "Of the measuring window; the run ends with it. Default: until all is served.");
     f.choice("count", count, {"arrived", "completed"},
              "Measured are requests sent, or ended, in the window.");
+    f.optional("kvmap_period_s", kvmap_period, Range{1e-6, 1e9},
+               "Between samples of the map of the KV cache, where it is asked for. Default: a "
+               "hundredth of warm-up and duration, 1 s without a duration.");
+    f.optional("kvmap_window_periods", kvmap_window, Range{1, 1e6},
+               "What was used within so many of them is hot.");
+    f.optional("kvmap_top", kvmap_top, Range{0, 1e9}, "Entries listed at the end of the map.");
   }
 };
 

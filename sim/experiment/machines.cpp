@@ -240,7 +240,7 @@ std::vector<Machines::NamedStore> Machines::stores() const {
   std::vector<NamedStore> out;
   for (const auto& group : groups_)
     for (const StoreGroup::Instance& instance : group->instances)
-      out.push_back({instance.name, instance.store.get()});
+      out.push_back({instance.name, instance.store.get(), group->config.name});
   return out;
 }
 

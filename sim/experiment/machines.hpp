@@ -41,6 +41,7 @@ class Machines {
   struct NamedStore {
     std::string name;  // as configured, and where it is
     const Store* store;
+    std::string configured;  // name alone
   };
   [[nodiscard]] std::vector<NamedStore> stores() const;
   // By the names that stores() and disks() tell; they exist.

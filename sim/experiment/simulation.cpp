@@ -15,6 +15,7 @@
 #include "sim/experiment/complaints.hpp"
 #include "sim/experiment/dispatch_assembly.hpp"
 #include "sim/experiment/host_links.hpp"
+#include "sim/experiment/kv_map_assembly.hpp"
 #include "sim/experiment/live_session.hpp"
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/experiment/run_facts_assembly.hpp"
@@ -99,6 +100,7 @@ struct Simulation::State {
   std::unique_ptr<FaultInjector> faults;
   std::unique_ptr<LoadDriver> driver;
   std::unique_ptr<Timer> end_of_window;
+  std::unique_ptr<KvMap> kv_map;  // null: not asked for
   std::function<bool(std::int64_t)> watch;
   Seconds ended_at{0};
   bool interrupted = false;
@@ -402,6 +404,16 @@ std::vector<std::string> Simulation::fetch_stages() const {
 }
 std::optional<std::int64_t> Simulation::total_requests() const { return state_->total_requests; }
 void Simulation::add_sink(RequestSink& sink) { state_->recorder.add_sink(sink); }
+void Simulation::map_kv(const std::string& folder) {
+  State& state = *state_;
+  state.kv_map = std::make_unique<KvMap>(KvMap::Plan{.world = state.world,
+                                                     .measure = state.config.measure,
+                                                     .pools = state.pools,
+                                                     .tiers = state.tiers,
+                                                     .frontend = *state.frontend,
+                                                     .machines = state.machines.get()},
+                                         folder);
+}
 void Simulation::set_watch(std::function<bool(std::int64_t)> watch) {
   state_->watch = std::move(watch);
 }
@@ -418,6 +430,7 @@ void Simulation::run() {
   if (!state.config.measure.duration && !state.interrupted)
     state.ended_at = std::max(state.ended_at, state.frontend->last_ended());
   state.frontend->close(state.ended_at);
+  if (state.kv_map) state.kv_map->finish(state.ended_at);
   const RequestCounts& counts = state.recorder.counts();
   const bool cut = state.interrupted || state.config.measure.duration;
   KV_CHECK(cut || (state.driver->finished() && counts.unfinished() == 0),
@@ -433,6 +446,7 @@ void Simulation::run() {
 
 Json Simulation::summary() const {
   Json out = summarise(state_->recorder, state_->facts());
+  if (state_->kv_map) out["kv_map"] = state_->kv_map->json();
   if (state_->live) out["live"] = state_->live->report();
   return out;
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "sim/report/kv_map.hpp"
 #include "sim/report/live_table.hpp"
 
 namespace kvsim {
@@ -156,6 +157,7 @@ std::string summary_table(const Json& summary) {
                                  dollars(summary["cost"]["usd_per_million_output_tokens"]),
                                  dollars(summary["cost"]["usd_per_million_tokens"])));
   }
+  if (summary.contains("kv_map")) out += kv_map_table(summary["kv_map"]);
   if (summary.contains("live")) out += live_table(summary["live"]);
   for (const Json& warning : summary["warnings"])
     out += line("warning", warning.get<std::string>());
