@@ -61,17 +61,25 @@ Router::Context router_context(const DispatchPlan& plan, Role role,
                                         std::int64_t computed) {
     return predictor->prefill(pools[static_cast<std::size_t>(replica)], cached, computed);
   };
-  // What lies below DRAM is read no faster than DRAM is copied: a bound from below.
-  out.fetch_time = [rates](std::int32_t replica, std::size_t tier, Bytes bytes) {
-    return tier == 0 ? Seconds(0) : bytes / rates[static_cast<std::size_t>(replica)];
+  // Where a connector cannot say, KV is taken to come as fast as DRAM is copied.
+  std::vector<const Connector*> connectors;
+  for (const Replica* replica : replicas) connectors.push_back(replica->engine->connector());
+  out.fetch_time = [rates, connectors](std::int32_t replica, std::size_t tier, Bytes bytes) {
+    if (tier == 0) return Seconds(0);
+    const auto at = static_cast<std::size_t>(replica);
+    const Connector* connector = connectors[at];
+    const Seconds estimate =
+        connector == nullptr ? Seconds(0) : connector->estimate_fetch(tier - 1, bytes);
+    return estimate > Seconds(0) ? estimate : bytes / rates[at];
   };
   return out;
 }
 
 class DispatcherBuilder {
  public:
-  DispatcherBuilder(World& world, const DispatchPlan& plan, Frontend& frontend, std::size_t llm)
-      : world_(world), plan_(plan), frontend_(frontend), llm_(llm) {}
+  DispatcherBuilder(World& world, const DispatchPlan& plan, Frontend& frontend, std::size_t llm,
+                    std::vector<std::unique_ptr<StoreEvents>>& stores)
+      : world_(world), plan_(plan), frontend_(frontend), llm_(llm), stores_(stores) {}
 
   std::unique_ptr<Dispatcher> build(const std::shared_ptr<Predictor>& predictor) {
     Dispatcher::Options options;
@@ -151,6 +159,11 @@ class DispatcherBuilder {
         options.group_blocks[tier] =
             static_cast<std::int32_t>(std::max<std::int64_t>(1, connector->told_blocks(tier - 1)));
     for (Replica* replica : replicas) tell(*replica);
+    if (connector != nullptr && connector->stored_blocks() > 0 && plan_.machines != nullptr) {
+      options.group_blocks[StoreEvents::kTier] =
+          static_cast<std::int32_t>(connector->stored_blocks());
+      stores_.push_back(std::make_unique<StoreEvents>(*plan_.machines, replicas));
+    }
     return std::make_unique<KvIndex>(options);
   }
 
@@ -164,6 +177,7 @@ class DispatcherBuilder {
   const DispatchPlan& plan_;
   Frontend& frontend_;
   std::size_t llm_;
+  std::vector<std::unique_ptr<StoreEvents>>& stores_;
 };
 
 }  // namespace
@@ -190,13 +204,17 @@ Json resolve_router(const ConfigNode& node, const RouterPlan& plan) {
   return out;
 }
 
-void add_dispatchers(World& world, const DispatchPlan& plan, Frontend& frontend) {
+std::vector<std::unique_ptr<StoreEvents>> add_dispatchers(World& world, const DispatchPlan& plan,
+                                                          Frontend& frontend) {
   std::int32_t llms = 0;
   for (const auto& replica : frontend.replicas()) llms = std::max(llms, replica->llm + 1);
   const std::shared_ptr<Predictor> predictor = make_predictor(plan);
+  std::vector<std::unique_ptr<StoreEvents>> stores;
   for (std::int32_t llm = 0; llm < llms; ++llm)
     frontend.add_dispatcher(
-        DispatcherBuilder(world, plan, frontend, static_cast<std::size_t>(llm)).build(predictor));
+        DispatcherBuilder(world, plan, frontend, static_cast<std::size_t>(llm), stores)
+            .build(predictor));
+  return stores;
 }
 
 }  // namespace kvsim

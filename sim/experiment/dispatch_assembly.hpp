@@ -10,6 +10,7 @@
 #include "sim/experiment/config.hpp"
 #include "sim/experiment/machines.hpp"
 #include "sim/experiment/pool_assembly.hpp"
+#include "sim/experiment/store_events.hpp"
 #include "sim/frontend/frontend.hpp"
 
 namespace kvsim {
@@ -38,6 +39,9 @@ struct DispatchPlan {
 // Adds a dispatcher for each LLM (Request::llm) to the frontend, whose replicas are all there.
 // Where a router needs KV events, replicas begin to tell them. ConfigError for pools that do not
 // fit together.
-void add_dispatchers(World& world, const DispatchPlan& plan, Frontend& frontend);
+// What is returned tells of stores: it must live as long as the run.
+[[nodiscard]] std::vector<std::unique_ptr<StoreEvents>> add_dispatchers(World& world,
+                                                                        const DispatchPlan& plan,
+                                                                        Frontend& frontend);
 
 }  // namespace kvsim

@@ -258,6 +258,24 @@ Disk& Machines::disk(const std::string& name) {
   throw ConfigError("no disk called " + name);
 }
 
+std::vector<std::size_t> Machines::nodes_that_ask(const std::string& store) const {
+  std::vector<std::size_t> out;
+  for (const auto& group : groups_)
+    for (const StoreGroup::Instance& instance : group->instances) {
+      if (instance.name != store) continue;
+      for (std::size_t node = 0; node < accesses_.size(); ++node) {
+        const Access& access = *accesses_[node];
+        const auto& shards = access.routes.at(group->config.name).shards;
+        const bool reaches =
+            std::any_of(shards.begin(), shards.end(), [&](const StoreRoute::Shard& shard) {
+              return shard.store == instance.store.get();
+            });
+        if (reaches && access.asked.contains(group->config.name)) out.push_back(node);
+      }
+    }
+  return out;
+}
+
 std::vector<std::string> Machines::node_names() const {
   std::vector<std::string> out;
   for (std::size_t i = 0; i < plan_.nodes.size(); ++i) out.push_back(machines_[i]->host->name());

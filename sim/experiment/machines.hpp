@@ -47,6 +47,8 @@ class Machines {
   // By the names that stores() and disks() tell; they exist.
   [[nodiscard]] Store& store(const std::string& name);
   [[nodiscard]] Disk& disk(const std::string& name);
+  // Machines that carry replicas and whose connectors ask this store.
+  [[nodiscard]] std::vector<std::size_t> nodes_that_ask(const std::string& store) const;
   // Of machines that carry replicas; and of the stores on one of them.
   [[nodiscard]] std::vector<std::string> node_names() const;
   [[nodiscard]] std::vector<std::string> stores_on(std::size_t node) const;

@@ -95,6 +95,7 @@ struct Simulation::State {
   std::unique_ptr<Machines> machines;        // null without lower tiers
   std::unique_ptr<KvTransferHub> transfers;  // null unless prefill and decode are apart
   std::unique_ptr<Frontend> frontend;
+  std::vector<std::unique_ptr<StoreEvents>> store_events;
   std::unique_ptr<Scaling> scaling;  // null: replicas stay as they are
   std::unique_ptr<Breakable> breakable;
   std::unique_ptr<FaultInjector> faults;
@@ -222,7 +223,7 @@ void Simulation::State::build() {
   if (machines) named_by(node.file() + ": /nodes", [&] { machines->check_dram(); });
   for (const std::string& name : unreached_stores())
     config.warnings.push_back("store " + name + ": no connector asks it");
-  add_dispatchers(world,
+  store_events = add_dispatchers(world,
                   {.node = node,
                    .router = router,
                    .config = config,
