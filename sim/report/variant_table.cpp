@@ -26,8 +26,8 @@ std::string rate(const Json& value) {
   return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : "-";
 }
 
-std::string megabytes(const Json& bytes) {
-  return bytes.is_number() ? fmt::format("{:.4g}", bytes.get<double>() / 1e6) : "-";
+std::string gigabytes(const Json& bytes) {
+  return bytes.is_number() ? fmt::format("{:.4g}", bytes.get<double>() / 1e9) : "-";
 }
 
 std::string dollars(const Json& usd) {
@@ -90,7 +90,7 @@ std::vector<Column> columns_of(const std::vector<VariantResult>& results) {
   for (const std::string& tier : tiers_of(results))
     out.push_back({"hit_rate_" + tier, tier,
                    [tier](const Json& run) { return tier_hits(run, tier); }, percent});
-  out.push_back({"network_bytes", "net MB", network_bytes, megabytes});
+  out.push_back({"network_bytes", "net GB", network_bytes, gigabytes});
   out.push_back(
       {"usd_per_million_tokens", "$/M tokens", at("/cost/usd_per_million_tokens"), dollars});
   out.push_back({"failures", "failed", failures, human_count});

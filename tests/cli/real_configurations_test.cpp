@@ -101,6 +101,68 @@ TEST_F(RealConfigurations, VllmArgsAreTextOrAFile) {
   EXPECT_EQ(both["pools"][0]["connector"], (Json{{"kind", "lmcache"}, {"remote", "kv"}}));
 }
 
+constexpr const char* kEpp =
+    "apiVersion: llm-d.ai/v1alpha1\n"
+    "kind: EndpointPickerConfig\n"
+    "plugins:\n"
+    "- type: queue-scorer\n"
+    "- type: kv-cache-utilization-scorer\n"
+    "- type: max-score-picker\n"
+    "schedulingProfiles:\n"
+    "- name: default\n"
+    "  plugins: [{pluginRef: queue-scorer, weight: 5}, {pluginRef: kv-cache-utilization-scorer},\n"
+    "            {pluginRef: max-score-picker}]\n";
+
+TEST_F(RealConfigurations, AnEndpointPickerConfigIsTheRouter) {
+  write("epp.yaml", kEpp);
+  Json experiment = small_experiment();
+  experiment["router"] = {{"epp_yaml", "epp.yaml"}, {"view_refresh_s", 0.2}};
+  write("inside.json", experiment.dump());
+  experiment.erase("router");
+  experiment["epp_yaml"] = "epp.yaml";
+  write("top.json", experiment.dump());
+  for (const char* file : {"inside.json", "top.json"}) {
+    const CommandResult result = kvsim({"run", file, "-q", "-o", "out"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const Json router = Json::parse(read("out/run.json"))["experiment"]["router"];
+    EXPECT_EQ(router["kind"], "llm-d");
+    EXPECT_EQ(router["profiles"][0]["plugins"][0]["weight"], 5);
+    EXPECT_EQ(router["view_refresh_s"], std::string(file) == "inside.json" ? 0.2 : 0.05);
+  }
+}
+
+TEST_F(RealConfigurations, DynamosArgumentsAreTheRouterAsTextOrAFile) {
+  write("frontend.sh", "python -m dynamo.frontend --router-mode kv --router-temperature 0.5\n");
+  Json experiment = small_experiment();
+  experiment["router"] = {{"dynamo_args", "frontend.sh"}};
+  write("file.json", experiment.dump());
+  experiment.erase("router");
+  experiment["dynamo_args"] = "--router-mode kv --router-temperature 0.5";
+  write("text.json", experiment.dump());
+  for (const char* file : {"file.json", "text.json"}) {
+    const CommandResult result = kvsim({"run", file, "-q", "-o", "out"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const Json router = Json::parse(read("out/run.json"))["experiment"]["router"];
+    EXPECT_EQ(router["kind"], "dynamo-kv");
+    EXPECT_EQ(router["router_temperature"], 0.5);
+  }
+}
+
+TEST_F(RealConfigurations, APickersDeciderIsTheExperimentsUnlessItSaysItself) {
+  write("epp.yaml", std::string(kEpp) +
+                        "- name: prefill\n  plugins: [{pluginRef: queue-scorer}]\n"
+                        "- name: decode\n  plugins: [{pluginRef: queue-scorer}]\n");
+  Json experiment = small_experiment();
+  experiment["router"] = {{"epp_yaml", "epp.yaml"}};
+  experiment["disaggregation"] = {{"decider", "never"}};
+  write("experiment.json", experiment.dump());
+  const CommandResult result = kvsim({"run", "experiment.json", "-q", "-o", "out"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json resolved = Json::parse(read("out/run.json"))["experiment"];
+  EXPECT_EQ(resolved["disaggregation"]["decider"], "never");
+  EXPECT_EQ(resolved["router"]["profiles"].size(), 3U);
+}
+
 TEST_F(RealConfigurations, AFileThatIsNotThereIsNamedWithItsKey) {
   Json experiment = small_experiment();
   experiment["pools"][0]["connector"] = {{"lmcache_yaml", "absent.yaml"}};
