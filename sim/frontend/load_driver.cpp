@@ -53,6 +53,7 @@ void LoadDriver::read_on(Seconds now) {
 void LoadDriver::arrive(Seconds now) {
   send(next_, next_.arrival);
   read_on(now);
+  if (finished()) world_.stop();  // the last one ended at once: refused, or nobody was there
 }
 
 void LoadDriver::send(Request& request, Seconds intended) {
