@@ -68,7 +68,6 @@ void RemotePrefillConnector::load(KvSequence& sequence, std::int64_t from, std::
       Read read{.source = &source,
                 .number = sequence.remote_number,
                 .source_life = source.life(),
-                .life = life_,
                 .from = from,
                 .to = to,
                 .runs = 0};
@@ -87,18 +86,25 @@ Task RemotePrefillConnector::fetch(KvSequence& sequence, Read read) {
   const Seconds prepare = preparing(*read.source, blocks_of(read), read.runs);
   co_await context_.tasks.sleep(prepare);
   const Seconds began = context_.tasks.now();
+  const auto moved = std::make_shared<Signal>(context_.tasks);
+  context_.tasks.start(move(read, moved));
+  const bool arrived = co_await moved->wait(hub_.options().timeout);
+  const bool there = read.source->life() == read.source_life;
+  if (there) read.source->end_read(read.number, arrived);
+  const bool whole = there && arrived;
+  if (!whole) ++failed_;
+  sequence.fetched[Stage::kClient] += prepare;
+  sequence.fetched[Stage::kNetwork] += context_.tasks.now() - began;
+  context_.loaded(sequence, whole ? read.to : read.from);
+}
+
+Task RemotePrefillConnector::move(Read read, std::shared_ptr<Signal> moved) {
   if (hub_.options().staged) {
     co_await stage(read);
   } else {
     co_await hub_.move(read.source->replica_, replica_, bytes(read.to - read.from));
   }
-  const bool whole = read.source->life() == read.source_life;
-  if (whole) read.source->end_read(read.number);
-  if (life_ != read.life) co_return;  // the sequence is no more
-  if (!whole) ++failed_;
-  sequence.fetched[Stage::kClient] += prepare;
-  sequence.fetched[Stage::kNetwork] += context_.tasks.now() - began;
-  context_.loaded(sequence, whole ? read.to : read.from);
+  moved->fire();
 }
 
 // In pieces small enough that the three legs overlap: the slowest tells the time.
@@ -170,11 +176,12 @@ bool RemotePrefillConnector::holds(KvSequence& sequence, std::function<void()> r
   };
   if (inner_ == nullptr || !inner_->holds(sequence, one_less)) *users = 1;
   const std::int64_t number = sequence.number;
+  const Seconds until = context_.tasks.now() + hub_.options().hold_timeout;
   const bool fresh =
-      held_.try_emplace(number, Held{sequence.blocks, sequence.prompt_tokens, 0, one_less}).second;
+      held_.try_emplace(number, Held{sequence.blocks, sequence.prompt_tokens, until, 0, one_less})
+          .second;
   KV_CHECK(fresh, "sequence {} ended twice", number);
   expected_.erase(number);
-  const Seconds until = context_.tasks.now() + hub_.options().hold_timeout;
   deadlines_.push_back({until, number});
   if (!timer_.pending()) timer_.set(until);
   hub_.tell_askers();
@@ -188,10 +195,13 @@ const RemotePrefillConnector::Held* RemotePrefillConnector::held(std::int64_t nu
 
 void RemotePrefillConnector::begin_read(std::int64_t number) { ++held_.at(number).readers; }
 
-void RemotePrefillConnector::end_read(std::int64_t number) {
+void RemotePrefillConnector::end_read(std::int64_t number, bool whole) {
   const auto at = held_.find(number);
   KV_CHECK(at != held_.end(), "sequence {} gone while it was read", number);
-  if (--at->second.readers == 0) release(at);
+  if (--at->second.readers > 0) return;
+  const bool late = at->second.until <= context_.tasks.now();
+  if (!whole && late) ++given_up_;
+  if (whole || late) release(at);
 }
 
 void RemotePrefillConnector::cancel(std::int64_t number) {
@@ -224,6 +234,11 @@ void RemotePrefillConnector::give_up(Seconds now) {
 
 void RemotePrefillConnector::crashed() {
   ++life_;
+  // The engine gets its blocks back; in order of numbers, whatever the table's.
+  std::vector<std::int64_t> numbers;
+  for (const auto& [number, held] : held_) numbers.push_back(number);
+  std::sort(numbers.begin(), numbers.end());
+  for (const std::int64_t number : numbers) held_.at(number).release();
   held_.clear();
   expected_.clear();
   deadlines_.clear();

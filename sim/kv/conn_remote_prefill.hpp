@@ -5,15 +5,16 @@
 //   prefill  the blocks of a sequence that is kept_for_remote stay when it has ended, until they
 //            are read, cancelled or timed out
 //   decode   match() promises the whole prompt of a sequence that has a remote_number; load() pulls
-//            what the local prefix cache lacks. Gone on the other side (time-out, crash): the load
-//            ends with nothing, and the engine computes the prompt itself
+//            what the local prefix cache lacks. Gone on the other side (time-out, crash), or too
+//            slow: the load ends with nothing, and the engine computes the prompt itself
 //
 // The inner connector is asked for sequences without KV on a prefill replica, and for those whose
 // KV there is gone; it stores and holds as if it were alone.
 //
 // Left out: layers that are sent while later ones are computed, KV that prefill and decode replicas
 // keep in different precision or block sizes, connections made at the first transfer (ms), a
-// transfer that fails half-way for another reason than a crash of the prefill replica.
+// transfer that fails half-way for another reason than a crash or a time-out. What has timed out
+// takes its share of the network until it has arrived.
 #pragma once
 
 #include <deque>
@@ -68,6 +69,7 @@ class RemotePrefillConnector final : public Connector {
   struct Held {
     std::vector<BlockId> blocks;
     std::int64_t tokens = 0;  // of the prompt
+    Seconds until{0};         // given up then, when nobody reads them
     std::int32_t readers = 0;
     std::function<void()> release;
   };
@@ -79,7 +81,8 @@ class RemotePrefillConnector final : public Connector {
   // Which life of its process this is; a read that began in another has failed.
   [[nodiscard]] std::int32_t life() const { return life_; }
   void begin_read(std::int64_t number);
-  void end_read(std::int64_t number);
+  // Without having read all: they stay, as nobody tells the prefill replica.
+  void end_read(std::int64_t number, bool whole);
 
   // --- the decode side ---
 
@@ -97,12 +100,12 @@ class RemotePrefillConnector final : public Connector {
     RemotePrefillConnector* source;
     std::int64_t number;
     std::int32_t source_life;
-    std::int32_t life;
     std::int64_t from;  // tokens
     std::int64_t to;
     std::int64_t runs;  // of blocks that lie side by side at both ends
   };
   [[nodiscard]] Task fetch(KvSequence& sequence, Read read);
+  [[nodiscard]] Task move(Read read, std::shared_ptr<Signal> moved);
   [[nodiscard]] Task stage(const Read& read);
   [[nodiscard]] std::int64_t blocks_of(const Read& read) const;
   [[nodiscard]] Seconds preparing(const RemotePrefillConnector& prefill, std::int64_t blocks,

@@ -28,6 +28,7 @@ struct KvTransferOptions {
   double efficiency = 1;
   bool staged = false;
   Seconds hold_timeout{480};
+  Seconds timeout{30};
 
   template <class F>
   void fields(F& f) {
@@ -50,6 +51,8 @@ struct KvTransferOptions {
     f.optional("staged", staged, "Through DRAM of both hosts, in a pipeline; false: GPUDirect.");
     f.optional("hold_timeout_s", hold_timeout, Range{1e-6, 1e6},
                "Blocks that nobody reads are given up after that; vLLM's default, uncertain.");
+    f.optional("timeout_s", timeout, Range{1e-6, 1e6},
+               "A transfer that takes longer has failed. Default: assumed.");
   }
 };
 
