@@ -256,7 +256,7 @@ void Engine::count_step(Seconds begin, Seconds computed, Seconds end, const Step
   ++steps_;
   computed_tokens_ += shape.prefill_tokens + shape.decode_sequences;
   const std::int64_t answering = shape.decode_sequences - wasted;
-  if (answering > 0) tell_gaps(answering, end);
+  if (answering > 0 && !dead_) tell_gaps(answering, end);
   last_tokens_ = end;
 }
 
@@ -281,10 +281,11 @@ void Engine::tell_gaps(std::int64_t answering, Seconds end) {
 void Engine::finish_step(Seconds now) {
   StepPlan& plan = plans_[0];
   scheduler_->step_ended(steps_);
-  if (plan.paused > 0 || !late_.empty())
+  if (!dead_ && (plan.paused > 0 || !late_.empty()))
     hold_back(plan.paused + plan.shape.decode_sequences - plan.wasted);
   count_step(step_began_, computed_at_, now, plan.shape, plan.wasted);
-  if (events_ != nullptr) events_->step_ended(now);
+  if (dead_) plan.tokens_from_prefill.clear();
+  if (events_ != nullptr && !dead_) events_->step_ended(now);
   for (Sequence* sequence : plan.tokens_from_prefill) {
     // The second half of a request has a first token from the first one.
     if (sequence->record.first_token < Seconds(0) || sequence->last_token < Seconds(0)) {
@@ -294,6 +295,7 @@ void Engine::finish_step(Seconds now) {
     }
   }
   // A sequence may be recycled as soon as it has left: the list must not outlive the loop.
+  if (dead_) plan.finishing.clear();  // their aborts are under way
   for (Sequence* sequence : plan.finishing) leave(*sequence, Outcome::kCompleted, now);
   published_ = state();
   plan.clear();
@@ -354,6 +356,12 @@ void Engine::leave(Sequence& sequence, Outcome outcome, Seconds now) {
   sequence.finished = outcome == Outcome::kCompleted;
   scheduler_->end(sequence);
   listener_.ended(sequence, outcome, now);
+}
+
+void Engine::crash(Seconds now) {
+  catch_up(now);
+  dead_ = true;
+  late_.clear();
 }
 
 void Engine::catch_up(Seconds now) {

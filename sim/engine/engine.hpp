@@ -90,6 +90,11 @@ class Engine {
   // The client gave up: the sequence leaves at the next boundary, with the given outcome.
   void abort(Sequence& sequence, Outcome outcome);
 
+  // Its process has died: no token and no good end comes out of it any more, whatever it is in the
+  // middle of; who submitted sequences aborts them. Until revive(), when all of them have left.
+  void crash(Seconds now);
+  void revive() { dead_ = false; }
+
   // Tells the listener of all tokens that came strictly before `now`.
   void catch_up(Seconds now);
   // The run is over: counts what has been computed up to now.
@@ -170,6 +175,7 @@ class Engine {
   std::vector<StepPlan> plans_;
   std::size_t planned_ = 0;
   Phase phase_ = Phase::kIdle;
+  bool dead_ = false;
   bool paused_ = false;  // plans_[planned_] waits for the connector's answer
   std::int64_t submitted_ = 0;
   EngineGauges published_;

@@ -42,8 +42,9 @@ void Breakable::noticed(Replica& replica) {
 void Breakable::go_down(Replica& replica) {
   Trouble& trouble = troubles_[static_cast<std::size_t>(replica.index)];
   scaling_.forbid(replica, true);
+  // One that drains, or is off, has nothing to come back for.
+  if (scaling_.abandon(replica) || replica.state == Replica::State::kReady) trouble.was_up = true;
   if (!replica.up()) return;
-  trouble.was_up = true;
   frontend_.crash(replica);
   notices_.add(world_.now() + detection_, &replica);
 }

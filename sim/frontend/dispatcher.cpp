@@ -107,7 +107,8 @@ Ask Dispatcher::ask_of(Flight& flight, const Watched& watched) {
 }
 
 Admission::Verdict Dispatcher::admit(Flight& flight, Seconds now) {
-  if (admission_ == nullptr) return Admission::Verdict::kAdmit;
+  // Without replicas there is nothing to wait for: the router will tell.
+  if (admission_ == nullptr || !main_.any_ready()) return Admission::Verdict::kAdmit;
   if (gauges_) start_scraping(now);
   const Admission::Verdict verdict = admission_->admit(ask_of(flight, main_), look(main_, now));
   if (verdict == Admission::Verdict::kHold) {
@@ -200,7 +201,7 @@ void Dispatcher::set_ready(const Replica& replica, bool ready) {
   for (Watched* watched : {&main_, &prefill_})
     for (std::size_t i = 0; i < watched->views.size(); ++i)
       if (watched->side.replicas[i] == &replica) watched->views[i].ready = ready;
-  if (ready) may_release(world_.now());
+  may_release(world_.now());
 }
 
 void Dispatcher::lost(const Replica& replica) {
@@ -254,6 +255,7 @@ void Dispatcher::may_release(Seconds now) {
 }
 
 void Dispatcher::release(Seconds now) {
+  if (!main_.any_ready()) return deserted_();
   while (const std::optional<std::int64_t> number = admission_->next(look(main_, now)))
     released_(*number, false);
 }

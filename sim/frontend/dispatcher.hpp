@@ -68,6 +68,9 @@ class Dispatcher {
   using Released = std::function<void(std::int64_t number, bool refused)>;
   void set_released(Released released) { released_ = std::move(released); }
 
+  // Called when requests are held and no replica is ready.
+  void set_deserted(std::function<void()> deserted) { deserted_ = std::move(deserted); }
+
   // Could any of the replicas ever serve it?
   [[nodiscard]] bool fits(const Request& request) const;
   // Work of the gateway: when it is done. now, when it costs nothing.
@@ -125,6 +128,7 @@ class Dispatcher {
   std::unique_ptr<Decider> decider_;
   std::unique_ptr<Admission> admission_;  // null: everything is admitted
   Released released_;
+  std::function<void()> deserted_;
   bool gauges_ = false;  // somebody looks at them
   Timer scrape_;
   std::int64_t scrapes_ = 0;  // index of the next instant

@@ -26,11 +26,13 @@ struct Flight : Sequence {
   bool told_first = false;       // its router has heard of its first token
   Flight* other_half = nullptr;  // while that lives
   std::int32_t attempts = 0;
+  std::int64_t visit = 0;  // which wait at a station this is; 0 = none
   // Answer tokens that the prefill half gives instead of the decode half; and those of it that have
   // come.
   std::int64_t taken = 0;
   std::int64_t answered = 0;
   Seconds prompt_computed{-1};                 // by the prefill half
+  Seconds fetched_by_half{0};                  // part of record.fetch
   std::array<std::int64_t, 4> prefill_hits{};  // in terms of the run's tiers
 };
 

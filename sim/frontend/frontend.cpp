@@ -1,5 +1,6 @@
 #include "sim/frontend/frontend.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "sim/base/check.hpp"
@@ -13,7 +14,9 @@ Frontend::Frontend(World& world, const Options& options, Recorder& recorder)
       options_(options),
       recorder_(recorder),
       stations_(world, Priority::kDeliver,
-                [this](Flight*& flight, Seconds now) { proceed(*flight, now); }),
+                [this](Wait& wait, Seconds now) {
+                  if (wait.flight->visit == wait.visit) proceed(*wait.flight, now);
+                }),
       deadline_timer_(world, Priority::kClient, call<&Frontend::give_up>(), this) {}
 
 Frontend::~Frontend() = default;
@@ -33,8 +36,10 @@ Dispatcher& Frontend::add_dispatcher(std::unique_ptr<Dispatcher> dispatcher) {
     if (refused) return finish(flight, Outcome::kRefused, world_.now());
     dispatch(flight, world_.now());
   });
+  Dispatcher& made = *dispatcher;
+  made.set_deserted([this, &made] { desert(made, world_.now()); });
   dispatchers_.push_back(std::move(dispatcher));
-  return *dispatchers_.back();
+  return made;
 }
 
 void Frontend::set_router(std::unique_ptr<Router> router, const Dispatcher::Options& options) {
@@ -94,13 +99,18 @@ void Frontend::arrive(Request& request, Seconds intended) {
   enter(flight, now);
 }
 
+void Frontend::wait_until(Flight& flight, Seconds at) {
+  flight.visit = ++visits_;
+  stations_.add(at, {&flight, flight.visit});
+}
+
 void Frontend::enter(Flight& flight, Seconds now) {
   ++flight.attempts;
   flight.number = ++numbers_;
   const Seconds done = dispatcher(flight).gateway(now, flight.prompt_tokens);
   if (done <= now) return admit(flight, now);
   flight.place = Place::kGateway;
-  stations_.add(done, &flight);
+  wait_until(flight, done);
 }
 
 void Frontend::admit(Flight& flight, Seconds now) {
@@ -120,7 +130,7 @@ void Frontend::dispatch(Flight& flight, Seconds now) {
   const Seconds lookup = dispatcher(flight).lookup_time(flight);
   if (lookup <= Seconds(0)) return choose(flight, now);
   flight.place = Place::kLookup;
-  stations_.add(now + lookup, &flight);
+  wait_until(flight, now + lookup);
 }
 
 void Frontend::choose(Flight& flight, Seconds now) {
@@ -145,13 +155,15 @@ void Frontend::send(Flight& flight, Replica& replica, std::int32_t choice, Secon
   const double tokens = static_cast<double>(flight.prompt_tokens);
   const Seconds work = api.cpu_per_request + api.cpu_per_input_token * tokens;
   flight.place = Place::kApiServer;
-  stations_.add(replica.api_server.serve(now, work) + api.latency, &flight);
+  wait_until(flight, replica.api_server.serve(now, work) + api.latency);
 }
 
 void Frontend::proceed(Flight& flight, Seconds now) {
   const Place at = flight.place;
+  flight.visit = 0;
   if (flight.aborted) {
     if (flight.prefill_half) return prefill_ended(flight, flight.abort_outcome, now);
+    if (flight.abort_outcome == Outcome::kFailed) return fail(flight, now);
     return finish(flight, flight.abort_outcome, now);
   }
   switch (at) {
@@ -187,6 +199,7 @@ void Frontend::leave_replica(Flight& flight, Seconds now) {
 }
 
 void Frontend::fail(Flight& flight, Seconds now) {
+  if (gives_up_at(flight.record, now)) return finish(flight, Outcome::kTimedOut, now);
   if (flight.attempts >= options_.attempts) return finish(flight, Outcome::kFailed, now);
   if (flight.replica != nullptr) leave_replica(flight, now);
   part_from_half(flight);
@@ -209,11 +222,15 @@ void Frontend::fail(Flight& flight, Seconds now) {
   if (flight.taken > 0) give_back_first_token(fresh.request);
   flight = std::move(fresh);
   flight.place = Place::kRetry;
-  stations_.add(now + options_.backoff * std::pow(2.0, attempts - 1), &flight);
+  wait_until(flight, now + options_.backoff * std::pow(options_.backoff_factor, attempts - 1));
 }
 
 bool Frontend::has_given_up(const RequestRecord& record, Seconds at) const {
   return options_.client_timeout > Seconds(0) && at > record.sent + options_.client_timeout;
+}
+
+bool Frontend::gives_up_at(const RequestRecord& record, Seconds at) const {
+  return options_.client_timeout > Seconds(0) && at >= record.sent + options_.client_timeout;
 }
 
 Seconds Frontend::detokenise(Replica& replica, std::int64_t tokens, Seconds now) {
@@ -236,6 +253,7 @@ void Frontend::first_token(Sequence& sequence, Seconds now) {
     Flight& main = *flight.other_half;
     flight.record.first_token = at;
     main.prompt_computed = now;
+    main.fetched_by_half = flight.record.fetch;
     take_parts(flight, now, main.record);
     if (options_.disaggregation.first_token != "prefill" || has_given_up(main.record, at)) return;
     main.answered = 1;
@@ -266,7 +284,7 @@ void Frontend::ended(Sequence& sequence, Outcome outcome, Seconds now) {
   auto& flight = static_cast<Flight&>(sequence);
   if (watcher_ != nullptr) watcher_->ended(flight, outcome, now);
   if (flight.prefill_half) return prefill_ended(flight, outcome, now);
-  if (outcome == Outcome::kFailed && !has_given_up(flight.record, now)) return fail(flight, now);
+  if (outcome == Outcome::kFailed) return fail(flight, now);
   const Seconds at = now + flight.replica->delivery_lag;
   // The engine hears of it at the end of a step, which may bring the whole answer too late.
   if (outcome == Outcome::kCompleted && has_given_up(flight.record, at))
@@ -286,6 +304,7 @@ void Frontend::token_gap(std::int32_t replica, Seconds gap, std::int64_t sequenc
 
 void Frontend::finish(Flight& flight, Outcome outcome, Seconds at) {
   RequestRecord& record = flight.record;
+  at = std::max(at, record.first_token);  // that may be on its way to the client still
   record.outcome = outcome;
   record.ended = at;
   last_ended_ = std::max(last_ended_, at);
@@ -293,7 +312,8 @@ void Frontend::finish(Flight& flight, Outcome outcome, Seconds at) {
   if (record.first_token < Seconds(0) && flight.received >= Seconds(0)) {
     const bool scheduled = flight.first_scheduled >= Seconds(0);
     const Seconds until = scheduled ? flight.first_scheduled : record.ended;
-    const Seconds fetched = scheduled ? flight.fetched_before : record.fetch;
+    const Seconds fetched =
+        (scheduled ? flight.fetched_before : record.fetch) - flight.fetched_by_half;
     record.queue = std::max(Seconds(0), until - flight.received - fetched);
   }
   record.output_tokens = outcome == Outcome::kCompleted
@@ -324,8 +344,15 @@ void Frontend::give_up(Seconds now) {
 }
 
 void Frontend::stop(Flight& flight, Outcome outcome, Seconds now) {
-  if (flight.aborted) return;
+  if (flight.aborted) {
+    if (outcome == Outcome::kTimedOut) flight.abort_outcome = outcome;
+    return;
+  }
   switch (flight.place) {
+    case Place::kGateway:
+    case Place::kLookup:
+    case Place::kRetry:  // nobody else has it
+      return finish(flight, outcome, now);
     case Place::kEngine:
       flight.replica->engine->abort(flight, outcome);
       break;
@@ -346,14 +373,16 @@ void Frontend::stop(Flight& flight, Outcome outcome, Seconds now) {
 
 void Frontend::crash(Replica& replica) {
   const Seconds now = world_.now();
-  replica.engine->catch_up(now);
   if (!replica.up()) return;
+  const bool draining = replica.state == Replica::State::kDraining;
+  replica.engine->crash(now);
   replica.state = Replica::State::kDown;
   for (const auto& flight : flights_)
     if (flight->record.id >= 0 && flight->replica == &replica && flight->place == Place::kEngine)
       stop(*flight, Outcome::kFailed, now);
   if (Connector* connector = replica.engine->connector()) connector->crashed();
   if (replica.events) replica.events->cleared();
+  if (draining && idle_) idle_(replica);
 }
 
 void Frontend::drain(Replica& replica) {
@@ -366,9 +395,27 @@ bool Frontend::restore(Replica& replica) {
   BlockPool& pool = replica.engine->pool();
   if (pool.free() != pool.total() - 1) return false;
   pool.clear();
+  replica.engine->revive();
+  replica.delivery_lag = Seconds(0);
   replica.state = Replica::State::kReady;
   dispatcher_of(replica).set_ready(replica, true);
   return true;
+}
+
+// No replica is left that requests held by admission could go to: they are let go, and fail.
+void Frontend::desert(Dispatcher& dispatcher, Seconds now) {
+  std::vector<Flight*> held;
+  for (const auto& flight : flights_)
+    if (flight->record.id >= 0 && flight->place == Place::kHeld &&
+        dispatchers_[static_cast<std::size_t>(flight->request.llm)].get() == &dispatcher)
+      held.push_back(flight.get());
+  std::sort(held.begin(), held.end(),
+            [](const Flight* a, const Flight* b) { return a->number < b->number; });
+  for (Flight* flight : held) {
+    dispatcher.gone(flight->number);
+    held_.erase(flight->number);
+    dispatch(*flight, now);
+  }
 }
 
 void Frontend::close(Seconds now) {

@@ -47,7 +47,8 @@ class Frontend : public EngineListener {
     Seconds client_timeout{0};  // 0 = none
     DisaggregationOptions disaggregation;
     std::int32_t attempts = 1;  // sendings of a request that fails
-    Seconds backoff{1};         // before the second; doubles
+    Seconds backoff{1};         // before the second
+    double backoff_factor = 2;  // by which further waits are longer
   };
   // Called when a request has ended for its client, whatever the outcome, at `ended`.
   using Ended = std::function<void(const Request& request, Seconds ended)>;
@@ -112,6 +113,13 @@ class Frontend : public EngineListener {
     return *dispatchers_[static_cast<std::size_t>(flight.request.llm)];
   }
 
+  // A wait at a station; over when the flight has not gone on in another way.
+  struct Wait {
+    Flight* flight;
+    std::int64_t visit;
+  };
+  void wait_until(Flight& flight, Seconds at);
+
   // The stations of a request.
   void enter(Flight& flight, Seconds now);  // a gateway
   void admit(Flight& flight, Seconds now);
@@ -123,6 +131,7 @@ class Frontend : public EngineListener {
   static void part_from_half(Flight& flight);
   void send(Flight& flight, Replica& replica, std::int32_t choice, Seconds now);
   void proceed(Flight& flight, Seconds now);  // what it waited for at its station is over
+  void desert(Dispatcher& dispatcher, Seconds now);
   void deliver(Flight& flight, Seconds now);
   void prefill_ended(Flight& half, Outcome outcome, Seconds now);
   void leave_replica(Flight& flight, Seconds now);
@@ -139,6 +148,7 @@ class Frontend : public EngineListener {
   void stop(Flight& flight, Outcome outcome, Seconds now);  // wherever it is
   // The client has gone before `at`: it sees nothing of what comes then.
   [[nodiscard]] bool has_given_up(const RequestRecord& record, Seconds at) const;
+  [[nodiscard]] bool gives_up_at(const RequestRecord& record, Seconds at) const;
 
   World& world_;
   Options options_;
@@ -150,7 +160,8 @@ class Frontend : public EngineListener {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;  // by LLM
   Seconds last_ended_{0};
-  Agenda<Flight*> stations_;  // ends of what flights wait for: a gateway, an API server, a pause
+  Agenda<Wait> stations_;  // ends of what flights wait for: a gateway, an API server, a pause
+  std::int64_t visits_ = 0;
   Timer deadline_timer_;
   std::deque<Deadline> deadlines_;
   std::int64_t in_flight_ = 0;

@@ -76,8 +76,11 @@ void Frontend::prefill_ended(Flight& half, Outcome outcome, Seconds now) {
   }
   if (!waiting) return;
   const bool all_there = flight.answered > 0 && flight.taken == 0;
-  if (all_there) return finish(flight, Outcome::kCompleted, now);
-  stations_.add(now + options_.disaggregation.handover, &flight);
+  if (all_there) {
+    flight.record.hit_tokens = flight.prefill_hits;
+    return finish(flight, Outcome::kCompleted, now);
+  }
+  wait_until(flight, now + options_.disaggregation.handover);
 }
 
 // The request's end does not wait for that of its prefill half.
@@ -92,8 +95,8 @@ void Frontend::take_parts(const Flight& flight, Seconds engine_time, RequestReco
   const Seconds since_scheduled = engine_time - flight.first_scheduled;
   record.lookup += flight.lookup_time;
   record.prefill += since_scheduled - (flight.record.fetch - flight.fetched_before) - lookups_since;
-  record.queue +=
-      flight.first_scheduled - flight.received - flight.fetched_before - flight.lookup_before;
+  record.queue += flight.first_scheduled - flight.received - flight.lookup_before -
+                  (flight.fetched_before - flight.fetched_by_half);
   if (&record == &flight.record) return;
   record.fetch += flight.record.fetch;
   for (std::size_t i = 0; i < record.fetch_stages.size(); ++i)

@@ -1,6 +1,7 @@
 #include "sim/frontend/scaling.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace kvsim {
 
@@ -20,7 +21,7 @@ Scaling::Scaling(World& world, std::vector<Pool> pools, std::unique_ptr<Autoscal
       members_(frontend.replicas().size()),
       timer_(world, Priority::kObserve, call<&Scaling::decide>(), this),
       starts_(world, Priority::kObserve,
-              [this](Replica*& replica, Seconds now) { come_up(*replica, now); }) {
+              [this](Start& start, Seconds now) { come_up(start, now); }) {
   for (const Pool& pool : pools_) wanted_.push_back(pool.replicas);
   for (const auto& replica : frontend.replicas())
     counts_.resize(std::max(counts_.size(), static_cast<std::size_t>(replica->llm) + 1));
@@ -153,18 +154,22 @@ void Scaling::bring_up(Replica& replica) {
   member(replica).starting = true;
   replica.rent(world_.now());
   const Pool& pool = pools_[static_cast<std::size_t>(replica.pool)];
-  starts_.add(world_.now() + pool.startup, &replica);
+  starts_.add(world_.now() + pool.startup, {&replica, ++member(replica).start});
+}
+
+bool Scaling::abandon(Replica& replica) {
+  Member& its = member(replica);
+  ++its.start;
+  return std::exchange(its.starting, false);
 }
 
 void Scaling::forbid(const Replica& replica, bool forbidden) {
   member(replica).forbidden = forbidden;
 }
 
-void Scaling::come_up(Replica& replica, Seconds now) {
-  if (member(replica).forbidden) {
-    member(replica).starting = false;
-    return;
-  }
+void Scaling::come_up(const Start& start, Seconds now) {
+  Replica& replica = *start.replica;
+  if (member(replica).start != start.number) return;
   const Pool& pool = pools_[static_cast<std::size_t>(replica.pool)];
   if (Connector* connector = replica.engine->connector(); connector != nullptr && !pool.warm)
     connector->crashed();
@@ -172,7 +177,7 @@ void Scaling::come_up(Replica& replica, Seconds now) {
     member(replica).starting = false;
     return;
   }
-  starts_.add(now + kTryAgain, &replica);
+  starts_.add(now + kTryAgain, start);
 }
 
 }  // namespace kvsim

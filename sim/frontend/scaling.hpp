@@ -34,6 +34,8 @@ class Scaling final : public Frontend::Watcher {
   void stop();
   // A replica that is down begins to come up.
   void bring_up(Replica& replica);
+  // One that is coming up does not: it has crashed. False when none was under way.
+  bool abandon(Replica& replica);
   // While it may not come up: its machine is gone.
   void forbid(const Replica& replica, bool forbidden);
 
@@ -58,12 +60,17 @@ class Scaling final : public Frontend::Watcher {
   };
   struct Member {
     bool starting = false;
+    std::int64_t start = 0;  // number of the latest
     bool forbidden = false;
   };
   void decide(Seconds now);
   [[nodiscard]] PoolMetrics measure(std::size_t pool, Seconds now);
   void adjust(std::size_t pool, std::int64_t wanted);
-  void come_up(Replica& replica, Seconds now);
+  struct Start {
+    Replica* replica;
+    std::int64_t number;
+  };
+  void come_up(const Start& start, Seconds now);
   [[nodiscard]] Member& member(const Replica& replica) {
     return members_[static_cast<std::size_t>(replica.index)];
   }
@@ -77,7 +84,7 @@ class Scaling final : public Frontend::Watcher {
   std::vector<Counts> counts_;   // by LLM
   std::vector<Member> members_;  // by replica
   Timer timer_;
-  Agenda<Replica*> starts_;
+  Agenda<Start> starts_;
   Seconds decided_{0};
   std::int64_t changes_ = 0;
   std::int64_t seen_ = 0;  // arrivals and ends so far
