@@ -182,6 +182,10 @@ int run_sweep(SweepArguments arguments) {
   const Json json = load_json(arguments.file);
   Sweep sweep{read_sweep(ConfigNode(json, arguments.file)), Json()};
   sweep.experiment = load_json(sweep.plan.experiment);
+  for (const char* key : {"variants", "variants_of"})
+    if (sweep.experiment.contains(key))
+      throw ConfigError(
+          fmt::format("{}: found \"{}\"; allowed: one run a point", sweep.plan.experiment, key));
   if (arguments.output.empty())
     arguments.output = (fs::path("results") / fs::path(arguments.file).stem()).string();
   const fs::path output = arguments.output;
