@@ -45,8 +45,8 @@ class Simulation {
 
   // Hears of every request that ends. Not owned.
   void add_sink(RequestSink& sink);
-  // Before run(): writes the map of the KV cache into `folder` (report/kv_map.hpp), and shares of it
-  // into the summary. Changes nothing else.
+  // Before run(): writes the map of the KV cache into `folder` (report/kv_map.hpp), and shares of
+  // it into the summary. Changes nothing else.
   void map_kv(const std::string& folder);
   // Asked now and then with the number of ended requests; true ends the run early.
   void set_watch(std::function<bool(std::int64_t ended)> watch);

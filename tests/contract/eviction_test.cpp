@@ -171,7 +171,11 @@ TEST_P(EveryEviction, HitsNoMoreThanBeladyAndAllWhenAllFits) {
 
 INSTANTIATE_TEST_SUITE_P(Registered, EveryEviction,
                          testing::ValuesIn(Registry<Eviction>::instance().names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(Eviction, LruEqualsBruteForce) {
   const std::vector<BlockHash> keys = accesses(3, 20'000);
