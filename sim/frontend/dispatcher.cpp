@@ -7,6 +7,11 @@
 
 namespace kvsim {
 
+namespace {
+// A gateway that sees fresh gauges looks at them so often while requests are held.
+constexpr Seconds kLookAgain{1e-3};
+}  // namespace
+
 Dispatcher::Dispatcher(World& world, const Options& options)
     : world_(world),
       options_(options),
@@ -256,8 +261,12 @@ void Dispatcher::may_release(Seconds now) {
 
 void Dispatcher::release(Seconds now) {
   if (!main_.any_ready()) return deserted_();
+  if (gauges_ && options_.view_refresh <= Seconds(0)) scrape(now);
   while (const std::optional<std::int64_t> number = admission_->next(look(main_, now)))
     released_(*number, false);
+  // Always fresh gauges change without a word.
+  if (held() > 0 && admission_->needs_gauges() && options_.view_refresh <= Seconds(0))
+    release_.set(now + kLookAgain);
 }
 
 void Dispatcher::sweep(Seconds now) {
