@@ -51,9 +51,10 @@ struct Sequence : KvSequence {
   Seconds fetched_before{0};  // part of record.fetch that lies before first_scheduled
   Seconds lookup_before{0};   // the same of lookup_time
 
-  // What a connector brought into DRAM while this waited counts as fetching.
+  // What a connector brought into DRAM while this waited counts as fetching, before a first token
+  // (which another replica may have given).
   void take_prefetched() {
-    for (std::size_t i = 0; i < kStages; ++i) {
+    for (std::size_t i = 0; i < kStages && record.first_token < Seconds(0); ++i) {
       record.fetch += prefetched.seconds[i];
       record.fetch_stages[i] += prefetched.seconds[i];
     }
