@@ -68,6 +68,10 @@ class KvMapRecorder {
     std::vector<std::int64_t> used_in;  // names whose latest use was in that period
   };
 
+  // Misses of the processor's caches are what all of this costs: they overlap.
+  void prefetch(BlockHash name) const {
+    for (const Tier& tier : tiers_) tier.entries.prefetch(name);
+  }
   // The first copy of a holder comes, the last one goes.
   void enter(std::size_t tier, BlockHash name, const Shape& shape);
   void leave(std::size_t tier, BlockHash name);

@@ -241,8 +241,9 @@ TEST(KvMapRecorder, CountsAreThoseOfBruteForceOverRandomEvents) {
       if (const auto one = holder.held.find(name); one != holder.held.end()) holder.held.erase(one);
       brute.forget();
     } else if (what < 0.98) {
+      if (!holder.held.contains(name)) continue;
       holder.listener->used(name);
-      if (holder.held.contains(name)) brute.used(holder.tier, name, period);
+      brute.used(holder.tier, name, period);
     } else if (what < 0.985) {
       holder.listener->cleared();
       holder.held.clear();
