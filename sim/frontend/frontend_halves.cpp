@@ -75,6 +75,7 @@ void Frontend::prefill_ended(Flight& half, Outcome outcome, Seconds now) {
     return finish(flight, flight.aborted ? flight.abort_outcome : outcome, now);
   }
   if (!waiting) return;
+  if (flight.aborted) return finish(flight, flight.abort_outcome, now);
   const bool all_there = flight.answered > 0 && flight.taken == 0;
   if (all_there) {
     flight.record.hit_tokens = flight.prefill_hits;
