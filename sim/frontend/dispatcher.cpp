@@ -276,6 +276,12 @@ void Dispatcher::sweep(Seconds now) {
 }
 
 void Dispatcher::close() {
+  if (in_flight_ == 0)
+    for (const Watched* watched : {&main_, &prefill_})
+      for (const ReplicaView& view : watched->views)
+        KV_CHECK(view.in_flight == 0 && view.in_flight_tokens == 0 && view.prefill_tokens == 0,
+                 "{} requests, {} tokens, {} of prompts left in a view", view.in_flight,
+                 view.in_flight_tokens, view.prefill_tokens);
   scrape_.cancel();
   release_.cancel();
   sweep_.cancel();

@@ -93,6 +93,7 @@ class Dispatcher {
   void lost(const Replica& replica);
   // What is known of one of its replicas.
   [[nodiscard]] const ReplicaView& view_of(const Replica& replica) const;
+  [[nodiscard]] std::int64_t in_flight() const { return in_flight_; }  // sent and not ended
   [[nodiscard]] std::int64_t held() const { return admission_ ? admission_->held() : 0; }
   // The run is over.
   void close();

@@ -418,7 +418,34 @@ void Frontend::desert(Dispatcher& dispatcher, Seconds now) {
   }
 }
 
+void Frontend::check_books() const {
+  std::vector<std::int64_t> at(replicas_.size(), 0);
+  std::int64_t requests = 0;
+  for (const auto& flight : flights_) {
+    if (flight->record.id < 0) continue;
+    if (!flight->prefill_half) ++requests;
+    if (flight->replica != nullptr) ++at[static_cast<std::size_t>(flight->replica->index)];
+  }
+  KV_CHECK(requests == in_flight_, "{} requests in flight, {} counted", requests, in_flight_);
+  std::int64_t sent = 0;
+  for (const auto& replica : replicas_) {
+    const std::int64_t has = at[static_cast<std::size_t>(replica->index)];
+    KV_CHECK(has == replica->in_flight, "{} has {} requests, {} counted", replica->facts.name, has,
+             replica->in_flight);
+    sent += has;
+  }
+  std::int64_t held = 0;
+  for (const auto& dispatcher : dispatchers_) {
+    sent -= dispatcher->in_flight();
+    held += dispatcher->held();
+  }
+  KV_CHECK(sent == 0, "{} more requests are at replicas than dispatchers know of", sent);
+  KV_CHECK(held == static_cast<std::int64_t>(held_.size()), "{} held, {} counted", held,
+           held_.size());
+}
+
 void Frontend::close(Seconds now) {
+  check_books();
   ended_ = nullptr;
   idle_ = nullptr;
   for (const auto& dispatcher : dispatchers_) dispatcher->close();

@@ -138,6 +138,9 @@ class Frontend : public EngineListener {
   void fail(Flight& flight, Seconds now);  // ... or tries again
   void finish(Flight& flight, Outcome outcome, Seconds at);
 
+  // What is counted in several places is the same everywhere.
+  void check_books() const;
+
   // Tokens that an engine gives out now reach their clients after the returned time.
   Seconds detokenise(Replica& replica, std::int64_t tokens, Seconds now);
   static void take_parts(const Flight& flight, Seconds engine_time, RequestRecord& record);
