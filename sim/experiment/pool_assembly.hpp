@@ -10,7 +10,7 @@
 #include "sim/experiment/config.hpp"
 #include "sim/experiment/machines.hpp"
 #include "sim/frontend/frontend.hpp"
-#include "sim/kv/kv_transfer.hpp"
+#include "sim/kv/conn_kv_transfer.hpp"
 #include "sim/perf/memory_budget.hpp"
 #include "sim/perf/step_context.hpp"
 #include "sim/perf/step_time_pipeline.hpp"

@@ -140,7 +140,7 @@ Simulation::State::State(const ConfigNode& experiment)
 
 void Simulation::State::read() {
   if (!node.has("schema")) node.fail("no \"schema\"", "\"schema\": \"kvsim.experiment/1\"");
-  if (config.pools.empty()) node.at("pools").fail("no pools", "one or more");
+  if (config.pools.empty()) node.at("pools").fail("0 pools", "one or more");
   if (config.nodes.empty()) config.nodes.emplace_back();
   config.network = named_by(node.file() + ": /network", [&] { return read_network(node); });
   router = read_router(node, config.router);

@@ -17,7 +17,7 @@
 #include "sim/frontend/dispatcher.hpp"
 #include "sim/frontend/flight.hpp"
 #include "sim/frontend/replica.hpp"
-#include "sim/kv/kv_transfer.hpp"
+#include "sim/kv/conn_kv_transfer.hpp"
 #include "sim/report/recorder.hpp"
 
 namespace kvsim {

@@ -24,7 +24,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "sim/kv/kv_transfer.hpp"
+#include "sim/kv/conn_kv_transfer.hpp"
 
 namespace kvsim {
 

@@ -111,7 +111,7 @@ const std::vector<Mistake> kUnknownNames = {
     {"/pools/0/llm", "\"llama-9\"", "no such profile"},
     {"/pools/0/gpu", "\"h900\"", "no such profile"},
     {"/pools/0/llm", "\"absent.json\"", "no readable file"},
-    {"/pools/0/role", "\"decode\"", "\"decode\""},
+    {"/pools/0/role", "\"router\"", "\"router\""},
     {"/pools/0/node", "\"rack\"", "\"rack\""},
     {"/pools/0/engine/version", "\"latest\"", "\"latest\"", "/pools/0"},
     {"/pools/0/engine/version", "\"0.1\"", "version 0.1", "/pools/0"},

@@ -31,9 +31,16 @@ plugins:
   parameters: {queueDepthThreshold: 10, metricsStalenessThreshold: 250ms}
 schedulingProfiles:
 - name: prefill
-  plugins: [{pluginRef: prefill-filter}, {pluginRef: prefix, weight: 2}, {pluginRef: queue-scorer, weight: 1}]
+  plugins:
+  - {pluginRef: prefill-filter}
+  - {pluginRef: prefix, weight: 2}
+  - {pluginRef: queue-scorer, weight: 1}
 - name: decode
-  plugins: [{pluginRef: decode-filter}, {pluginRef: latency-scorer}, {pluginRef: queue-scorer}, {pluginRef: max-score-picker}]
+  plugins:
+  - {pluginRef: decode-filter}
+  - {pluginRef: latency-scorer}
+  - {pluginRef: queue-scorer}
+  - {pluginRef: max-score-picker}
 saturationDetector: {pluginRef: busy}
 )";
 

@@ -1,4 +1,4 @@
-#include "sim/kv/kv_transfer.hpp"
+#include "sim/kv/conn_kv_transfer.hpp"
 
 #include <fmt/format.h>
 
