@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "sim/base/json.hpp"
 #include "tests/law/small_world.hpp"
@@ -13,8 +12,8 @@ namespace kvsim {
 
 // The cluster number `seed`: the same for the same seed.
 Json random_cluster(std::uint64_t seed);
-// The same with a random schedule of faults, which all end unless `for_ever` is drawn, and with
-// clients that may try again.
+// The same with a random schedule of faults, some of which never end, and with clients that may try
+// again.
 Json random_faults(std::uint64_t seed);
 
 // Complaints by law, "law: what" a line; nothing when all hold. In this process.

@@ -58,6 +58,33 @@ TEST(FaultLaws, SleepingThroughRunsOfStepsChangesNoRequest) {
   }
 }
 
+// Faults that begin within 3 s and last 4.5 s at most; a replica starts within a second, and what
+// it lost is noticed within half a second.
+TEST(FaultLaws, WhenEverythingWorksAgainNothingFails) {
+  std::size_t late = 0;
+  for (std::uint64_t seed = first(); seed < first() + count(); seed += 2) {
+    Json cluster = random_faults(seed);
+    Json& faults = cluster["faults"];
+    for (std::size_t i = faults.size(); i-- > 0;)
+      if (!faults[i].contains("at_s") || !faults[i].contains("duration_s")) faults.erase(i);
+    if (faults.empty()) continue;
+    cluster.erase("measure");
+    cluster["autoscaler"] = "static";
+    cluster["load"] = {{"kind", "poisson"}, {"rate_per_s", 4}};
+    const std::string failed = text_of_child([&] {
+      std::string text;
+      for (const RequestRecord& record : run_here(cluster).records)
+        if (record.sent > Seconds(10))
+          text += record.outcome == Outcome::kFailed ? std::to_string(record.id) + " failed " : "+";
+      return text;
+    });
+    EXPECT_EQ(failed.find("failed"), std::string::npos)
+        << failed << "in schedule " << seed << ": " << cluster.dump();
+    late += failed.size();
+  }
+  EXPECT_GT(late, 20U);
+}
+
 TEST(FaultLaws, FewerRequestsFailWhenClientsTryAgain) {
   std::int64_t without = 0;
   std::int64_t with = 0;
