@@ -210,6 +210,7 @@ void Simulation::State::build() {
   options.disaggregation = config.disaggregation.options;
   options.attempts = static_cast<std::int32_t>(config.retry.attempts);
   options.backoff = config.retry.backoff;
+  options.backoff_factor = config.retry.backoff_factor;
   frontend = std::make_unique<Frontend>(world, options, recorder);
   open_live();
   if (std::any_of(pools.begin(), pools.end(),
