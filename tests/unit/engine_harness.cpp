@@ -223,6 +223,7 @@ void read(const char*& at, std::vector<T>& items) {
   std::memcpy(&count, at, sizeof count);
   at += sizeof count;
   items.resize(count);
+  if (count == 0) return;
   std::memcpy(static_cast<void*>(items.data()), at, count * sizeof(T));
   at += count * sizeof(T);
 }
