@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "sim/base/fields.hpp"
-#include "sim/experiment/network.hpp"
 #include "sim/experiment/faults.hpp"
+#include "sim/experiment/network.hpp"
 #include "sim/frontend/frontend.hpp"
 #include "sim/store/host.hpp"
 

@@ -266,10 +266,9 @@ std::vector<std::size_t> Machines::nodes_that_ask(const std::string& store) cons
       for (std::size_t node = 0; node < accesses_.size(); ++node) {
         const Access& access = *accesses_[node];
         const auto& shards = access.routes.at(group->config.name).shards;
-        const bool reaches =
-            std::any_of(shards.begin(), shards.end(), [&](const StoreRoute::Shard& shard) {
-              return shard.store == instance.store.get();
-            });
+        const bool reaches = std::any_of(
+            shards.begin(), shards.end(),
+            [&](const StoreRoute::Shard& shard) { return shard.store == instance.store.get(); });
         if (reaches && access.asked.contains(group->config.name)) out.push_back(node);
       }
     }

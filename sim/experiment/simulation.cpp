@@ -225,14 +225,14 @@ void Simulation::State::build() {
   for (const std::string& name : unreached_stores())
     config.warnings.push_back("store " + name + ": no connector asks it");
   store_events = add_dispatchers(world,
-                  {.node = node,
-                   .router = router,
-                   .config = config,
-                   .pools = pools,
-                   .tiers = tiers,
-                   .machines = machines.get(),
-                   .seed = provenance.seed},
-                  *frontend);
+                                 {.node = node,
+                                  .router = router,
+                                  .config = config,
+                                  .pools = pools,
+                                  .tiers = tiers,
+                                  .machines = machines.get(),
+                                  .seed = provenance.seed},
+                                 *frontend);
   build_changes();
   LoadDriver::Options clients;
   clients.clients = load.clients();

@@ -51,9 +51,8 @@ struct LmcacheChunks {
     std::vector<ChunkPart> out;
     for (std::int64_t layer = from; layer < to; ++layer)
       for (const ChunkPart& chunk : chunks)
-        out.push_back(
-            {mix64(chunk.key + static_cast<std::uint64_t>(layer)) | 1, chunk.bytes / layers,
-             chunk.chain, chunk.tokens});
+        out.push_back({mix64(chunk.key + static_cast<std::uint64_t>(layer)) | 1,
+                       chunk.bytes / layers, chunk.chain, chunk.tokens});
     return out;
   }
 };
