@@ -38,7 +38,7 @@ void set_value(Json& json, const std::string& pointer, Json value, const std::st
                       place, pointer, parent.to_string()));
     if (json.contains(parent) && json.at(parent).is_array()) {
       const Json& list = json.at(parent);
-      const std::string last = at.back();
+      const std::string& last = at.back();
       const bool whole = !last.empty() && last.find_first_not_of("0123456789") == std::string::npos;
       if (!whole || last.size() > 9 || std::stoul(last) > list.size())
         throw ConfigError(fmt::format("{}: {}: found index \"{}\"; allowed: 0 to {}", place,
