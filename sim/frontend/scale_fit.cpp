@@ -12,16 +12,16 @@ struct Moments {
   double xx = 0, zz = 0, xz = 0, xy = 0, zy = 0;
 };
 
-Moments moments_of(std::span<const Sample> samples) {
+Moments moments_of(std::span<const FitPoint> samples) {
   KV_CHECK(!samples.empty());
   Moments m;
   const auto n = static_cast<double>(samples.size());
-  for (const Sample& sample : samples) {
+  for (const FitPoint& sample : samples) {
     m.x += sample.x / n;
     m.z += sample.z / n;
     m.y += sample.y / n;
   }
-  for (const Sample& sample : samples) {
+  for (const FitPoint& sample : samples) {
     const double x = sample.x - m.x;
     const double z = sample.z - m.z;
     const double y = sample.y - m.y;
@@ -36,13 +36,13 @@ Moments moments_of(std::span<const Sample> samples) {
 
 }  // namespace
 
-Line fit_line(std::span<const Sample> samples) {
+Line fit_line(std::span<const FitPoint> samples) {
   const Moments m = moments_of(samples);
   const double slope = m.xx > 0 ? m.xy / m.xx : 0;
   return {.base = m.y - slope * m.x, .slope = slope};
 }
 
-Plane fit_plane(std::span<const Sample> samples) {
+Plane fit_plane(std::span<const FitPoint> samples) {
   const Moments m = moments_of(samples);
   const double determinant = m.xx * m.zz - m.xz * m.xz;
   Plane plane;

@@ -12,14 +12,14 @@ struct Line {
   [[nodiscard]] double at(double x) const { return base + slope * x; }
 };
 
-struct Sample {
+struct FitPoint {
   double x = 0;
   double z = 0;  // the second variable of a plane
   double y = 0;
 };
 
 // Without spread in x (one point, say): a level line at the mean. At least one sample.
-Line fit_line(std::span<const Sample> samples);
+Line fit_line(std::span<const FitPoint> samples);
 
 // y = base + by_x x + by_z z.
 struct Plane {
@@ -30,6 +30,6 @@ struct Plane {
 };
 
 // A variable without spread gets no slope. At least one sample.
-Plane fit_plane(std::span<const Sample> samples);
+Plane fit_plane(std::span<const FitPoint> samples);
 
 }  // namespace kvsim

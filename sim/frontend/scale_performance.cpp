@@ -26,7 +26,7 @@ EnginePerformance::EnginePerformance(const Autoscaler::Context::Profile& profile
       budget_(pool.max_batched_tokens > 0 ? static_cast<double>(pool.max_batched_tokens) : input),
       kv_tokens_(static_cast<double>(pool.kv_tokens)),
       max_num_seqs_(pool.max_num_seqs) {
-  std::vector<Sample> samples;
+  std::vector<FitPoint> samples;
   if (pool.role != Role::kDecode) {
     double tokens = budget_;
     for (int i = 0; i < kPoints && tokens >= 1; ++i, tokens /= 2) {

@@ -21,7 +21,7 @@ double LoadPredictor::next() const {
   if (values_.empty()) return 0;
   const double last = values_.back();
   if (!autoregressive_ || values_.size() < kLeastValues) return std::max(0.0, last);
-  std::vector<Sample> steps;
+  std::vector<FitPoint> steps;
   for (std::size_t i = 1; i < values_.size(); ++i)
     steps.push_back({.x = values_[i - 1], .y = values_[i]});
   Line line = fit_line(steps);
@@ -29,7 +29,7 @@ double LoadPredictor::next() const {
   if (factor != line.slope) {
     // The intercept that fits best with that factor.
     double sum = 0;
-    for (const Sample& step : steps) sum += step.y - factor * step.x;
+    for (const FitPoint& step : steps) sum += step.y - factor * step.x;
     line = {.base = sum / static_cast<double>(steps.size()), .slope = factor};
   }
   return std::max(0.0, line.at(last));

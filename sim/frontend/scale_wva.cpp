@@ -135,7 +135,7 @@ class Wva final : public Autoscaler {
   }
 
   static Line decode_line(const Profile& profile, std::int64_t batch, double context) {
-    std::vector<Sample> samples;
+    std::vector<FitPoint> samples;
     for (int i = 0; i < kPoints && batch >= 1; ++i, batch /= 2) {
       const auto sequences = static_cast<double>(batch);
       const std::int64_t tokens = std::max<std::int64_t>(batch, std::llround(sequences * context));
@@ -144,7 +144,7 @@ class Wva final : public Autoscaler {
     return fit_line(samples);
   }
   static Line prefill_line(const Profile& profile, double input) {
-    std::vector<Sample> samples;
+    std::vector<FitPoint> samples;
     for (int i = 1; i <= kPoints; ++i) {
       const std::int64_t tokens = std::max<std::int64_t>(1, std::llround(input * i));
       samples.push_back({.x = static_cast<double>(tokens), .y = profile.prefill(tokens).count()});
