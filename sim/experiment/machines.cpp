@@ -9,6 +9,7 @@
 #include "sim/base/registry.hpp"
 #include "sim/base/rng.hpp"
 #include "sim/experiment/complaints.hpp"
+#include "sim/experiment/own_options.hpp"
 
 namespace kvsim {
 
@@ -59,21 +60,6 @@ struct DiskName {
     f.required("name", name, "What stores call it.");
   }
 };
-
-// Splits our own keys off a plug-in's options.
-template <class Config>
-Json split_options(const ConfigNode& node, Config& config) {
-  Json own = Json::object();
-  Json options = node.json();
-  const Json known = echo_config(config);
-  for (const auto& [key, value] : known.items()) {
-    if (!options.contains(key)) continue;
-    own[key] = options[key];
-    options.erase(key);
-  }
-  config = read_config<Config>(ConfigNode(own, node.file(), node.path()));
-  return options;
-}
 
 }  // namespace
 

@@ -4,29 +4,18 @@
 #include <vector>
 
 #include "sim/perf/model_files.hpp"
-#include "sim/perf/provenance.hpp"
+#include "sim/store/disk_profile.hpp"
 
 namespace kvsim {
 
 namespace {
-
-// Where the figures of these names come from.
-struct Source {
-  std::vector<std::string> figures;
-  Provenance provenance;
-  template <class F>
-  void fields(F& f) {
-    f.required("of", figures, "Names of figures.");
-    provenance.fields(f);
-  }
-};
 
 struct NetworkPreset {
   std::string schema;
   std::string name;
   std::string description;
   Json network;
-  std::vector<Source> provenance;
+  std::vector<FigureSource> provenance;
   template <class F>
   void fields(F& f) {
     f.choice("schema", schema, {"kvsim.network/1"}, "What this file is.");
@@ -40,7 +29,7 @@ struct NetworkPreset {
     figures.expect_object();
     (void)read_config<NetworkConfig>(figures);
     for (const auto& [key, value] : network.items()) {
-      const auto named = [&key = key](const Source& source) {
+      const auto named = [&key = key](const FigureSource& source) {
         return std::find(source.figures.begin(), source.figures.end(), key) != source.figures.end();
       };
       if (std::count_if(provenance.begin(), provenance.end(), named) != 1)

@@ -8,12 +8,11 @@ namespace kvsim {
 // Reads our keys into `config`; returns the plug-in's, which is a name or an object.
 template <class Config>
 Json split_options(const ConfigNode& node, Config& config) {
-  if (!node.json().is_object()) return node.json();
   Json own = Json::object();
   Json options = node.json();
   const Json known = schema_config<Config>()["properties"];
   for (const auto& [key, value] : known.items()) {
-    if (!options.contains(key)) continue;
+    if (!options.is_object() || !options.contains(key)) continue;
     own[key] = options[key];
     options.erase(key);
   }

@@ -124,9 +124,9 @@ Admission::Verdict Dispatcher::admit(Flight& flight, Seconds now) {
   return verdict;
 }
 
-Seconds Dispatcher::lookup_time(Flight& flight) {
+Seconds Dispatcher::lookup_time() const {
   if (main_.views.size() == 1 && prefill_.views.empty()) return Seconds(0);
-  return main_.side.router->lookup_time(ask_of(flight, main_));
+  return main_.side.router->lookup_time();
 }
 
 Dispatcher::Route Dispatcher::route(Flight& flight, Seconds now) {

@@ -79,7 +79,7 @@ class Dispatcher {
   [[nodiscard]] Admission::Verdict admit(Flight& flight, Seconds now);
   void gone(std::int64_t number) { admission_->gone(number); }
   // What passes before route() looks at anything.
-  [[nodiscard]] Seconds lookup_time(Flight& flight);
+  [[nodiscard]] Seconds lookup_time() const;
   [[nodiscard]] Route route(Flight& flight, Seconds now);
 
   // What becomes of a flight that has a replica (Flight::replica, choice, prefill_half).

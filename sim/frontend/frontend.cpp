@@ -42,15 +42,6 @@ Dispatcher& Frontend::add_dispatcher(std::unique_ptr<Dispatcher> dispatcher) {
   return made;
 }
 
-void Frontend::set_router(std::unique_ptr<Router> router, const Dispatcher::Options& options) {
-  Dispatcher::Side side;
-  side.router = std::move(router);
-  for (const auto& replica : replicas_) side.replicas.push_back(replica.get());
-  auto dispatcher = std::make_unique<Dispatcher>(world_, options);
-  dispatcher->set_main(std::move(side));
-  add_dispatcher(std::move(dispatcher));
-}
-
 Flight& Frontend::acquire() {
   if (unused_.empty()) {
     flights_.push_back(std::make_unique<Flight>());
@@ -127,7 +118,7 @@ void Frontend::admit(Flight& flight, Seconds now) {
 }
 
 void Frontend::dispatch(Flight& flight, Seconds now) {
-  const Seconds lookup = dispatcher(flight).lookup_time(flight);
+  const Seconds lookup = dispatcher(flight).lookup_time();
   if (lookup <= Seconds(0)) return choose(flight, now);
   flight.place = Place::kLookup;
   wait_until(flight, now + lookup);

@@ -60,8 +60,6 @@ class Frontend : public EngineListener {
   // each LLM.
   Replica& add_replica(Replica::Setup setup, std::unique_ptr<Engine> engine);
   Dispatcher& add_dispatcher(std::unique_ptr<Dispatcher> dispatcher);
-  // In short: one LLM, whole requests, every replica, one router.
-  void set_router(std::unique_ptr<Router> router, const Dispatcher::Options& options);
   void set_ended(Ended ended) { ended_ = std::move(ended); }
   // How KV gets from prefill to decode replicas; not owned.
   void set_transfers(KvTransferHub* transfers) { transfers_ = transfers; }

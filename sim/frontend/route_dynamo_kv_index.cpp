@@ -1,30 +1,19 @@
 #include "sim/frontend/route_dynamo_kv_index.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "sim/base/check.hpp"
 
 namespace kvsim {
 namespace {
 
-// How far ahead of the work the map is prefetched.
-constexpr std::size_t kAhead = 16;
-
-// lengths[r] = length for the replicas r of one word of a mask.
-void set_length(std::vector<std::int32_t>& lengths, std::size_t length, std::size_t word,
-                std::uint64_t replicas) {
-  for (; replicas != 0; replicas &= replicas - 1)
-    lengths[64 * word + static_cast<std::size_t>(std::countr_zero(replicas))] =
-        static_cast<std::int32_t>(length);
-}
-
 // Calls work(hash) for each, with the map's slots on their way some time before.
 template <class Work>
 void with_prefetch(const ReplicaBlocks& blocks, std::span<const BlockHash> hashes, Work&& work) {
-  for (const BlockHash hash : hashes.first(std::min(kAhead, hashes.size()))) blocks.prefetch(hash);
+  for (const BlockHash hash : hashes.first(std::min(LeadingMatch::kAhead, hashes.size())))
+    blocks.prefetch(hash);
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    if (i + kAhead < hashes.size()) blocks.prefetch(hashes[i + kAhead]);
+    if (i + LeadingMatch::kAhead < hashes.size()) blocks.prefetch(hashes[i + LeadingMatch::kAhead]);
     work(hashes[i]);
   }
 }
@@ -32,37 +21,10 @@ void with_prefetch(const ReplicaBlocks& blocks, std::span<const BlockHash> hashe
 }  // namespace
 
 ReplicaBlocks::ReplicaBlocks(std::int32_t replicas)
-    : sizes_(static_cast<std::size_t>(replicas)),
-      active_((static_cast<std::size_t>(replicas) + 63) / 64),
-      holding_(active_.size()) {}
+    : sizes_(static_cast<std::size_t>(replicas)), match_(static_cast<std::size_t>(replicas)) {}
 
 void ReplicaBlocks::match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& lengths) {
-  lengths.assign(sizes_.size(), 0);
-  const ReplicaSet* first = hashes.empty() ? nullptr : holders_.find(hashes[0]);
-  if (first == nullptr) return;
-  first->copy_to(active_);
-  for (const BlockHash hash : hashes.first(std::min(kAhead, hashes.size()))) prefetch(hash);
-  std::size_t length = 1;
-  for (; length < hashes.size(); ++length) {
-    if (length + kAhead < hashes.size()) prefetch(hashes[length + kAhead]);
-    const ReplicaSet* set = holders_.find(hashes[length]);
-    if (set == nullptr) break;
-    if (active_.size() == 1) {
-      holding_[0] = set->mask();
-    } else {
-      set->copy_to(holding_);
-    }
-    std::uint64_t any = 0;
-    for (std::size_t word = 0; word < active_.size(); ++word) {
-      const std::uint64_t ended = active_[word] & ~holding_[word];
-      if (ended != 0) set_length(lengths, length, word, ended);
-      active_[word] &= holding_[word];
-      any |= active_[word];
-    }
-    if (any == 0) return;
-  }
-  for (std::size_t word = 0; word < active_.size(); ++word)
-    set_length(lengths, length, word, active_[word]);
+  match_.match(holders_, hashes, lengths);
 }
 
 ReplicaBlocks::Number& ReplicaBlocks::number(BlockHash hash, std::int32_t replica) {

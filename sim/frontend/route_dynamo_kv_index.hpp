@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "sim/base/units.hpp"
-#include "sim/kv/hash_map.hpp"
-#include "sim/kv/replica_set.hpp"
+#include "sim/kv/leading_match.hpp"
 
 namespace kvsim {
 
@@ -41,8 +40,7 @@ class ReplicaBlocks {
  private:
   HashMap<ReplicaSet> holders_;
   std::vector<std::int64_t> sizes_;
-  std::vector<std::uint64_t> active_;  // of match(): replicas that hold every block so far
-  std::vector<std::uint64_t> holding_;
+  LeadingMatch match_;
 };
 
 // The blocks of requests under way, each counted once on a replica whoever shares it.

@@ -72,9 +72,7 @@ class LlmDRouter : public Router {
   bool needs_events() const override { return precise_.has_value(); }
   HashNeed hashes() const override;
   std::int32_t index_most_replicas() const override { return most_replicas_; }
-  Seconds lookup_time(const Ask&) const override {
-    return precise_ ? precise_->lookup_time() : Seconds(0);
-  }
+  Seconds lookup_time() const override { return precise_ ? precise_->lookup_time() : Seconds(0); }
   Decision route(const Ask& ask, const ClusterView& view) override;
   void lost(std::int32_t replica) override;
 

@@ -107,7 +107,7 @@ class Router {
   // Replicas that its KvIndex keeps per block (KvIndex::Options::most_replicas); 0 = no limit.
   [[nodiscard]] virtual std::int32_t index_most_replicas() const { return 0; }
   // Spent before route() looks at anything: asking an index that lies elsewhere, tokenising.
-  [[nodiscard]] virtual Seconds lookup_time(const Ask& /*ask*/) const { return Seconds(0); }
+  [[nodiscard]] virtual Seconds lookup_time() const { return Seconds(0); }
   // Called once per attempt, before the request is sent. At least one replica is ready. The router
   // may update its own bookkeeping: its answer is always followed.
   [[nodiscard]] virtual Decision route(const Ask& ask, const ClusterView& view) = 0;

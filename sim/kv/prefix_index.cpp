@@ -6,63 +6,20 @@
 #include "sim/base/check.hpp"
 
 namespace kvsim {
-namespace {
-
-// How far ahead of the work the map is prefetched.
-constexpr std::size_t kAhead = 16;
-
-// blocks[r] = length for the replicas r of one word of a mask.
-void set_length(std::vector<std::int32_t>& blocks, std::size_t length, std::size_t word,
-                std::uint64_t replicas) {
-  for (; replicas != 0; replicas &= replicas - 1) {
-    blocks[64 * word + static_cast<std::size_t>(std::countr_zero(replicas))] =
-        static_cast<std::int32_t>(length);
-  }
-}
-
-}  // namespace
-
 PrefixIndex::PrefixIndex(const Options& options)
     : options_(options),
       replicas_(static_cast<std::size_t>(std::max(options.replicas, 0))),
-      active_((replicas_.size() + 63) / 64),
-      holding_(active_.size()) {
+      match_(replicas_.size()) {
   KV_CHECK(options.replicas > 0 && options.capacity > 0, "{} replicas, {} hashes", options.replicas,
            options.capacity);
 }
 
 void PrefixIndex::match(std::span<const BlockHash> hashes, std::vector<std::int32_t>& blocks) {
-  blocks.assign(replicas_.size(), 0);
-  const ReplicaSet* first = hashes.empty() ? nullptr : holders_.find(hashes[0]);
-  if (first == nullptr) return;
-  first->copy_to(active_);
-  prefetch_first(hashes);
-  std::size_t length = 1;
-  for (; length < hashes.size(); ++length) {
-    if (length + kAhead < hashes.size()) holders_.prefetch(hashes[length + kAhead]);
-    const ReplicaSet* set = holders_.find(hashes[length]);
-    if (set == nullptr) break;
-    if (active_.size() == 1) {
-      holding_[0] = set->mask();
-    } else {
-      set->copy_to(holding_);
-    }
-    std::uint64_t any = 0;
-    for (std::size_t word = 0; word < active_.size(); ++word) {
-      const std::uint64_t ended = active_[word] & ~holding_[word];
-      if (ended != 0) set_length(blocks, length, word, ended);
-      active_[word] &= holding_[word];
-      any |= active_[word];
-    }
-    if (any == 0) return;
-  }
-  for (std::size_t word = 0; word < active_.size(); ++word) {
-    set_length(blocks, length, word, active_[word]);
-  }
+  match_.match(holders_, hashes, blocks);
 }
 
 void PrefixIndex::prefetch_first(std::span<const BlockHash> hashes) const {
-  for (const BlockHash hash : hashes.first(std::min(kAhead, hashes.size()))) {
+  for (const BlockHash hash : hashes.first(std::min(LeadingMatch::kAhead, hashes.size()))) {
     holders_.prefetch(hash);
   }
 }
@@ -78,9 +35,11 @@ void PrefixIndex::insert(std::int32_t replica, std::span<const BlockHash> hashes
     doomed = mine.nodes[doomed].younger;
   };
   const bool full = size(replica) == options_.capacity;
-  for (std::size_t i = 0; full && i < std::min(kAhead, hashes.size()); ++i) prefetch_doomed();
+  for (std::size_t i = 0; full && i < std::min(LeadingMatch::kAhead, hashes.size()); ++i)
+    prefetch_doomed();
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    if (i + kAhead < hashes.size()) holders_.prefetch(hashes[i + kAhead]);
+    if (i + LeadingMatch::kAhead < hashes.size())
+      holders_.prefetch(hashes[i + LeadingMatch::kAhead]);
     if (const ReplicaSet* set = holders_.find(hashes[i]); set != nullptr) {
       if (const ReplicaSet::Number* node = set->find(replica); node != nullptr) {
         link(mine, mine.nodes[*node].older, mine.nodes[*node].younger);

@@ -13,8 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/kv/hash_map.hpp"
-#include "sim/kv/replica_set.hpp"
+#include "sim/kv/leading_match.hpp"
 
 namespace kvsim {
 
@@ -61,8 +60,7 @@ class PrefixIndex {
   Options options_;
   HashMap<ReplicaSet> holders_;  // the number in a set is the hash's node in that replica's ring
   std::vector<Replica> replicas_;
-  std::vector<std::uint64_t> active_;  // of match(): replicas that hold every block so far
-  std::vector<std::uint64_t> holding_;
+  LeadingMatch match_;
 };
 
 }  // namespace kvsim

@@ -413,7 +413,7 @@ TEST_F(LlmDPrecise, SpeculativeEntriesLiveTwoSeconds) {
 TEST_F(LlmDPrecise, ARemoteIndexCostsARoundTrip) {
   const auto time = [&](const Json& parameters) {
     const LlmDOptions options = one_scorer("precise-prefix-cache-scorer", parameters);
-    return LlmDRouter(options, cluster_.context).lookup_time(cluster_.ask).count();
+    return LlmDRouter(options, cluster_.context).lookup_time().count();
   };
   EXPECT_NEAR(time(Json::object()), 0, 1e-12);
   EXPECT_NEAR(time({{"index_backend", "redis"}, {"index_round_trip_s", 5e-4}}), 5e-4, 1e-12);
