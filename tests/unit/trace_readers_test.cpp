@@ -136,6 +136,22 @@ TEST(LlmServingSim, LiteralTokensAreContentOfPromptsAndAnswers) {
   EXPECT_EQ(requests[0].answer[0], requests[1].prompt[2]);
 }
 
+TEST(Columns, OptionsNameTheColumnsTheUnitAndSharedBeginnings) {
+  const Json options = {{"arrival", "at_us"}, {"arrival_unit_s", 1e-6}, {"input", "in"},
+                        {"output", "out"},    {"prefix_tokens", 4},     {"prefix_groups", 2}};
+  const auto requests =
+      read_text("in,at_us,out,other\n10,0,3,x\n3,500000,0,y\n8,2000000,1,z\n", options, "columns")
+          .requests;
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_EQ(requests[1].arrival, Seconds(0.5));
+  EXPECT_EQ(requests[1].input, Tokens(3));   // shorter than the shared beginning
+  EXPECT_EQ(requests[1].output, Tokens(1));  // 0 counts as 1
+  ASSERT_EQ(requests[2].prompt.size(), 2u);
+  EXPECT_EQ(requests[2].prompt[0], requests[0].prompt[0]);
+  EXPECT_NE(requests[1].prompt[0].stream, requests[0].prompt[0].stream);
+  EXPECT_NE(requests[2].prompt[1].stream, requests[0].prompt[1].stream);
+}
+
 TEST(LlmServingSim, ToolCallsAreTurnsThatRepeatTheirHistory) {
   const auto requests = read_text(example("llmservingsim")).requests;
   ASSERT_EQ(requests.size(), 3u);
@@ -163,7 +179,8 @@ const std::string& good_json() {
 
 TEST(BadTrace, AFileOfNoFormatListsTheFormats) {
   const std::string allowed =
-      "; allowed: a trace of the format azure, burstgpt, kvsim, llmservingsim, mooncake, vidur";
+      "; allowed: a trace of the format azure, burstgpt, columns, kvsim, llmservingsim, mooncake, "
+      "vidur";
   EXPECT_EQ(complaint("hello\n"), "trace:1: found \"hello\"" + allowed);
   EXPECT_EQ(complaint(""), "trace:1: found \"\"" + allowed);
 }

@@ -54,10 +54,12 @@ inline ReadTrace read_file(TraceSpec spec) {
   return out;
 }
 
-inline ReadTrace read_text(const std::string& text, const Json& options = Json::object()) {
+inline ReadTrace read_text(const std::string& text, const Json& options = Json::object(),
+                           const std::string& format = "auto") {
   const TemporaryFile file("trace", text);
   TraceSpec spec;
   spec.path = file.path();
+  spec.format = format;
   spec.options = options;
   return read_file(spec);
 }
@@ -118,6 +120,7 @@ inline std::vector<std::pair<std::string, std::string>> example_traces() {
        R"({"input_toks": 100, "output_toks": 9, "tool_duration_ns": 2000000000},)"
        R"({"input_toks": 150, "output_toks": 9, "tool_duration_ns": 0}]})"
        "\n"},
+      {"columns", "arrival_s,input_tokens,output_tokens\n0,591,140\n0.25,589,48\n"},
   };
 }
 
