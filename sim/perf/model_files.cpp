@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "sim/perf/model_overlay.hpp"
 #include "sim/perf/provenance.hpp"
 
 namespace kvsim {
@@ -68,10 +69,12 @@ std::string find_model(const std::string& kind, const std::string& name) {
 }
 
 Json load_model(const std::string& file) {
-  const std::size_t hash = file.find(".json#/");
-  if (hash == std::string::npos) return load_json(file);
   constexpr std::size_t kEnding = 5;  // ".json"
-  const Json json = load_json(file.substr(0, hash + kEnding));
+  const std::size_t hash = file.find(".json#/");
+  const std::string whole = hash == std::string::npos ? file : file.substr(0, hash + kEnding);
+  Json json = load_json(whole);
+  lay_over(json, whole);
+  if (hash == std::string::npos) return json;
   const Json::json_pointer part(file.substr(hash + kEnding + 1));
   if (!json.contains(part))
     throw ConfigError(

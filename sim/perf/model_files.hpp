@@ -20,7 +20,8 @@ std::vector<std::string> model_names(const std::string& kind);
 // of every file of the kind. Throws ConfigError that lists the known names.
 std::string find_model(const std::string& kind, const std::string& name);
 
-// The JSON of a model file, or of a part of one: "file.json#/pointer".
+// The JSON of a model file, or of a part of one: "file.json#/pointer". An experiment's overrides
+// are laid over it (model_overlay.hpp).
 Json load_model(const std::string& file);
 
 // Reads a profile strictly. Profile is a struct
