@@ -45,8 +45,16 @@ struct EngineOverheads {
   Seconds gap_layer{0};
   Seconds gap_sequence{0};
   double prefill_factor = 1;  // on the kernels of a step that holds prompt tokens
+  // Ranks reach an all-reduce at times that differ with this standard deviation; it begins with the
+  // last of them.
+  Seconds rank_skew{0};
+  double quantise_share = 1;  // of the pass that quantises activations to fp8: 0 = fused away
   Seconds sampler{0};         // GPU time of sampling: sampler + sampler_row * rows
   Seconds sampler_row{0};
+  // With top-p or top-k, where the model's settings ask for them: many small kernels that no graph
+  // holds, and a sort of every row's logits.
+  Seconds filter{0};
+  double filter_bytes = 0;
   // Host time of a step: scheduling, input preparation, output processing.
   Seconds cpu_step{0};
   Seconds cpu_layer{0};
@@ -63,8 +71,15 @@ struct EngineOverheads {
     f.required("gap_sequence_s", gap_sequence, Range{0, 1}, "Exposed time a sequence.");
     f.required("prefill_factor", prefill_factor, Range{1, 3},
                "Kernel time of steps with prompt tokens, over the kernels alone.");
+    f.optional("rank_skew_s", rank_skew, Range{0, 1e-3},
+               "Standard deviation of the ranks' arrival at an all-reduce.");
+    f.optional("quantise_share", quantise_share, Range{0, 1},
+               "Share of the fp8 quantising pass that compilation leaves.");
     f.required("sampler_s", sampler, Range{0, 1}, "Sampling one row.");
     f.required("sampler_row_s", sampler_row, Range{0, 1}, "Sampling one more row.");
+    f.optional("filter_s", filter, Range{0, 1e-2}, "Filtering by top-p or top-k, one step.");
+    f.optional("filter_logit_bytes", filter_bytes, Range{0, 1e4},
+               "Memory traffic of filtering, bytes for each row and word of the vocabulary.");
     f.required("cpu_step_s", cpu_step, Range{0, 1}, "Host time a step.");
     f.required("cpu_layer_s", cpu_layer, Range{0, 1}, "Host time a layer.");
     f.required("cpu_sequence_s", cpu_sequence, Range{0, 1}, "Host time a sequence.");
@@ -73,16 +88,35 @@ struct EngineOverheads {
   }
 };
 
+// What `kvsim validate --fit --write` found: the numbers at `path` are `value`, and the
+// measurements allow for `low_95` to `high_95`. For readers: nothing is computed from it.
+struct FittedInterval {
+  std::string path;
+  double value = 0;
+  double low_95 = 0;
+  double high_95 = 0;
+
+  template <class F>
+  void fields(F& f) {
+    f.required("path", path, "JSON pointer into the file; * is every element of a list.");
+    f.required("value", value, "As fitted.");
+    f.required("low_95", low_95, "Lower end of the 95 % interval.");
+    f.required("high_95", high_95, "Upper end.");
+  }
+};
+
 struct EngineProfile {
   std::string schema;
   std::string name;
   std::vector<EngineOverheads> versions;  // by rising from_version
+  std::vector<FittedInterval> fitted;
 
   template <class F>
   void fields(F& f) {
     f.choice("schema", schema, {"kvsim.engine/1"}, "What this file is.");
     f.required("name", name, "The profile's name: that of its file.");
     f.required("versions", versions, "By rising from_version.");
+    f.optional("fitted", fitted, "Numbers that a fit to published runs gave.");
   }
   void check(const ConfigNode& node) const;
 

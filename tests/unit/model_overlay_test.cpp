@@ -101,5 +101,20 @@ TEST(ModelOverlay, AFactorAndAValueTogetherAreRefused) {
   EXPECT_NE(text.find("test.json: /model_overrides/0"), std::string::npos) << text;
 }
 
+// Who edits a fitted number by hand has to take its interval away.
+TEST(ModelOverlay, FittedNumbersOfEngineFilesAreThoseThatTheFitGave) {
+  for (const std::string& name : model_names("engine")) {
+    const std::string file = find_model("engine", name);
+    const Json as_is = load_json(file);
+    for (const FittedInterval& one : load_engine(name).fitted) {
+      Json again = as_is;
+      override_model(again, {"engine/" + name, one.path, std::nullopt, one.value}, file);
+      EXPECT_EQ(again, as_is) << file << " " << one.path;
+      EXPECT_LE(one.low_95, one.value);
+      EXPECT_GE(one.high_95, one.value);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kvsim
