@@ -12,12 +12,10 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <thread>
 
 #include "sim/base/errors.hpp"
-#include "sim/cli/child_processes.hpp"
+#include "sim/cli/child_runs.hpp"
 #include "sim/cli/commands.hpp"
-#include "sim/cli/terminal_progress.hpp"
 #include "sim/report/output_file.hpp"
 #include "sim/report/sweep_plan.hpp"
 
@@ -84,56 +82,31 @@ std::vector<std::string> command_of(const Sweep& sweep, const SweepPoint& point,
   return out;
 }
 
-std::string last_line(const fs::path& file) {
-  std::ifstream in(file);
-  std::string last = "no message";
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty()) last = line;
-  }
-  return last;
-}
-
 // Runs points a few at a time; returns the exit code of the sweep.
 class SweepRun {
  public:
   SweepRun(const Sweep& sweep, const SweepArguments& arguments, const std::vector<SweepPoint>& todo)
-      : sweep_(sweep),
-        output_(arguments.output),
-        jobs_(arguments.jobs > 0 ? arguments.jobs
-                                 : std::max(1u, std::thread::hardware_concurrency())),
-        todo_(todo),
-        progress_(
-            terminal_progress("points", static_cast<std::int64_t>(todo.size()), arguments.quiet)) {}
+      : sweep_(sweep), arguments_(arguments), output_(arguments.output), todo_(todo) {}
 
   int run() {
-    ChildProcesses children;
-    std::size_t next = 0;
-    while (children.running() > 0 || (next < todo_.size() && !children.interrupted())) {
-      while (next < todo_.size() && children.running() < jobs_ && !children.interrupted()) {
-        start(children, next);
-        ++next;
-      }
-      constexpr double kPatience_s = 0.2;
-      for (const ChildProcesses::Ended& ended : children.wait(kPatience_s))
-        settle(todo_[ended.tag], ended.exit_code);
-      progress_.update(done_);
-    }
-    progress_.finish(done_);
-    if (!children.interrupted()) return exit_code_;
+    const bool whole = run_children(
+        {.unit = "points", .jobs = arguments_.jobs, .quiet = arguments_.quiet}, todo_.size(),
+        [this](std::size_t i) { return prepare(todo_[i]); },
+        [this](std::size_t i, int exit_code) { settle(todo_[i], exit_code); });
+    if (whole) return exit_code_;
     fmt::print(stderr, "interrupted with {} of {} points done; run again to go on\n",
                done_ - failed_, todo_.size());
     return std::max(exit_code_, kExitDifference);
   }
 
  private:
-  void start(ChildProcesses& children, std::size_t index) {
-    const SweepPoint& point = todo_[index];
+  [[nodiscard]] ChildRun prepare(const SweepPoint& point) const {
     const fs::path folder = output_ / point.name();
     // What an earlier run left there may belong to other overrides.
     std::error_code ignored;
     fs::remove(folder / "point.json", ignored);
     fs::remove(folder / "summary.json", ignored);
-    children.start(index, command_of(sweep_, point, folder), log_of(point).string());
+    return {command_of(sweep_, point, folder), log_of(point).string()};
   }
 
   void settle(const SweepPoint& point, int exit_code) {
@@ -148,7 +121,7 @@ class SweepRun {
     ++failed_;
     exit_code_ = std::max(exit_code_, exit_code == kExitUser ? kExitUser : kExitDifference);
     fmt::print(stderr, "{} failed with exit code {}: {} (log: {})\n", point.name(), exit_code,
-               last_line(log_of(point)), log_of(point).string());
+               last_line(log_of(point).string()), log_of(point).string());
   }
 
   [[nodiscard]] fs::path log_of(const SweepPoint& point) const {
@@ -156,10 +129,9 @@ class SweepRun {
   }
 
   const Sweep& sweep_;
+  const SweepArguments& arguments_;
   fs::path output_;
-  std::size_t jobs_;
   const std::vector<SweepPoint>& todo_;
-  Progress progress_;
   std::int64_t done_ = 0;
   std::int64_t failed_ = 0;
   int exit_code_ = kExitOk;

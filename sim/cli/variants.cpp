@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <thread>
 
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
-#include "sim/cli/child_processes.hpp"
-#include "sim/cli/terminal_progress.hpp"
+#include "sim/cli/child_runs.hpp"
 #include "sim/report/output_file.hpp"
 #include "sim/report/variant_table.hpp"
 
@@ -33,43 +30,20 @@ std::vector<std::string> command_of(const VariantRuns& runs, const Variant& vari
   return out;
 }
 
-std::string last_line(const std::string& file) {
-  std::ifstream in(file);
-  std::string last = "no message";
-  for (std::string line; std::getline(in, line);)
-    if (!line.empty()) last = line;
-  return last;
-}
-
 class Comparison {
  public:
   Comparison(const VariantRuns& runs, const std::vector<Variant>& variants)
-      : runs_(runs),
-        variants_(variants),
-        jobs_(runs.jobs > 0 ? runs.jobs : std::max(1U, std::thread::hardware_concurrency())) {
+      : runs_(runs), variants_(variants) {
     for (const Variant& variant : variants)
       results_.push_back({variant.name, variant.set, summary_of(variant), {}, "did not run"});
   }
 
   // False: a signal asked to stop.
   bool run() {
-    Progress progress =
-        terminal_progress("variants", static_cast<std::int64_t>(variants_.size()), runs_.quiet);
-    ChildProcesses children;
-    std::size_t next = 0;
-    std::int64_t done = 0;
-    while (children.running() > 0 || (next < variants_.size() && !children.interrupted())) {
-      for (; next < variants_.size() && children.running() < jobs_ && !children.interrupted();
-           ++next)
-        start(children, next);
-      constexpr double kPatience_s = 0.2;
-      for (const ChildProcesses::Ended& ended : children.wait(kPatience_s)) {
-        settle(ended.tag, ended.exit_code);
-        progress.update(++done);
-      }
-    }
-    progress.finish(done);
-    return !children.interrupted();
+    return run_children(
+        {.unit = "variants", .jobs = runs_.jobs, .quiet = runs_.quiet}, variants_.size(),
+        [this](std::size_t i) { return prepare(variants_[i]); },
+        [this](std::size_t i, int exit_code) { settle(i, exit_code); });
   }
 
   [[nodiscard]] int exit_code() const { return exit_code_; }
@@ -77,11 +51,10 @@ class Comparison {
   [[nodiscard]] const std::vector<VariantResult>& results() const { return results_; }
 
  private:
-  void start(ChildProcesses& children, std::size_t index) {
-    const Variant& variant = variants_[index];
+  [[nodiscard]] ChildRun prepare(const Variant& variant) const {
     std::error_code ignored;
     fs::remove(runs_.folder / summary_of(variant), ignored);  // of an earlier run
-    children.start(index, command_of(runs_, variant), log_of(runs_, variant));
+    return {command_of(runs_, variant), log_of(runs_, variant)};
   }
 
   void settle(std::size_t index, int exit_code) {
@@ -101,7 +74,6 @@ class Comparison {
 
   const VariantRuns& runs_;
   const std::vector<Variant>& variants_;
-  std::size_t jobs_;
   std::vector<VariantResult> results_;
   int exit_code_ = kExitOk;
 };
