@@ -15,6 +15,7 @@ void add_trace_command(CLI::App& app);
 void add_size_command(CLI::App& app);
 void add_fit_command(CLI::App& app);
 void add_explain_command(CLI::App& app);
+void add_validate_command(CLI::App& app);
 void add_list_command(CLI::App& app);
 void add_schema_command(CLI::App& app);
 

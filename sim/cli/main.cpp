@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   kvsim::add_calibrate_command(app);
   kvsim::add_explain_command(app);
   kvsim::add_trace_command(app);
+  kvsim::add_validate_command(app);
   kvsim::add_list_command(app);
   kvsim::add_schema_command(app);
   try {

@@ -36,8 +36,8 @@ struct CountingRules {
 struct StageOutcome {
   std::string name;
   Seconds begin{0};
-  Seconds end{0};       // the next stage begins, or the run ends
-  Seconds duration{0};  // asked for; 0 = until its requests were done
+  Seconds end{0};                       // the next stage begins, or the run ends
+  Seconds duration{0};                  // asked for; 0 = until its requests were done
   std::vector<RequestRecord> requests;  // sent in this stage
 };
 

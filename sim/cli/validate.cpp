@@ -1,0 +1,204 @@
+// kvsim validate --cases INDEX.csv [--measurements M.csv] [--per-request DIR] [-o DIR]
+//                [--study S]... [--split X] [--completeness A,A-,B] [--case ID]... [--resume] ...
+//
+// Builds an experiment for every server life of published runs, runs them, counts as their tools
+// did and compares: docs/validation.md.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "sim/base/config_node.hpp"
+#include "sim/base/errors.hpp"
+#include "sim/cli/commands.hpp"
+#include "sim/cli/validation_runs.hpp"
+#include "sim/report/output_file.hpp"
+#include "sim/validate/error_table.hpp"
+#include "sim/validate/grades.hpp"
+
+namespace kvsim {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ValidateArguments {
+  std::string cases;
+  std::string measurements;
+  std::string per_request;
+  std::string templates = (fs::path(KVSIM_CONFIGS_DIR) / "validation").string();
+  std::string overrides;
+  std::vector<std::string> studies;
+  std::vector<std::string> completeness = {"A", "A-", "B"};
+  std::vector<std::string> ids;
+  std::string split;
+  ValidationRuns runs{.folder = "results/validation"};
+};
+
+bool has(const std::vector<std::string>& list, std::string_view word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+std::vector<bool> choose(const ValidateArguments& arguments,
+                         const std::vector<ValidationCase>& cases) {
+  std::vector<bool> out;
+  for (const ValidationCase& of : cases) {
+    const bool named = has(arguments.ids, of.id());
+    const bool study = arguments.studies.empty() || has(arguments.studies, of.study());
+    const bool split = arguments.split.empty() || arguments.split == of.at("split");
+    const bool grade = has(arguments.completeness, of.at("completeness"));
+    out.push_back(arguments.ids.empty() ? study && split && grade : named);
+  }
+  for (const std::string& id : arguments.ids)
+    if (std::none_of(cases.begin(), cases.end(), [&](const auto& of) { return of.id() == id; }))
+      throw ConfigError(
+          fmt::format("--case: found \"{}\"; allowed: a case_id of {}", id, arguments.cases));
+  for (const std::string& study : arguments.studies)
+    if (std::none_of(cases.begin(), cases.end(),
+                     [&](const auto& of) { return of.study() == study; }))
+      throw ConfigError(
+          fmt::format("--study: found \"{}\"; allowed: a study of {}", study, arguments.cases));
+  return out;
+}
+
+// The templates that serve a chosen case. Other files of the folder have other schemas; a broken
+// template is only an error when it may be needed.
+std::vector<Study> load_studies(const ValidateArguments& arguments,
+                                const std::set<std::string, std::less<>>& needed) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(arguments.templates, error))
+    if (entry.path().extension() == ".json") files.push_back(entry.path().string());
+  if (error)
+    throw ConfigError(fmt::format("--templates: found no folder {}; allowed: one with templates",
+                                  arguments.templates));
+  std::sort(files.begin(), files.end());
+  std::vector<Study> out;
+  for (const std::string& file : files) {
+    const Json json = load_json(file);
+    if (!json.is_object() || !json.value("schema", "").starts_with("kvsim.validation/")) continue;
+    const Json names = json.value("studies", Json::array());
+    if (std::none_of(names.begin(), names.end(), [&](const Json& name) {
+          return name.is_string() && needed.contains(name.get<std::string>());
+        }))
+      continue;
+    out.emplace_back(file);
+  }
+  return out;
+}
+
+// Model overrides of a file, laid over those that a template has itself.
+void add_overrides(const std::string& file, std::vector<PlannedRun>& runs) {
+  if (file.empty()) return;
+  const Json overrides = load_json(file);
+  ConfigNode(overrides, file).expect_array();
+  for (PlannedRun& run : runs)
+    for (Json& experiment : run.experiments)
+      if (!experiment.is_null())
+        for (const Json& item : overrides) experiment["model_overrides"].push_back(item);
+}
+
+// What has no prediction, and why.
+void tell_gaps(const std::vector<ValidationCase>& cases, const std::vector<bool>& chosen,
+               const std::vector<Study>& studies, const std::vector<Prediction>& predictions) {
+  std::map<std::string, std::size_t> untold;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const bool served = std::any_of(studies.begin(), studies.end(), [&](const Study& study) {
+      return study.serves(cases[i].study());
+    });
+    if (chosen[i] && !served) ++untold[std::string(cases[i].study())];
+  }
+  for (const auto& [study, count] : untold)
+    fmt::print("no template: {} ({} cases)\n", study, count);
+  std::map<std::string, std::size_t> empty;
+  for (const Prediction& p : predictions)
+    if (!p.predicted) ++empty[p.metric];
+  if (empty.empty()) return;
+  std::vector<std::string> words;
+  for (const auto& [metric, count] : empty) words.push_back(fmt::format("{} ({})", metric, count));
+  fmt::print("no prediction: {}\n", fmt::join(words, ", "));
+}
+
+void report(const ValidateArguments& arguments, const std::vector<ValidationCase>& cases,
+            const ValidationOutcome& outcome) {
+  const fs::path folder = arguments.runs.folder;
+  write_predictions((folder / "predictions.csv").string(), cases, outcome.predictions);
+  const std::vector<ErrorRow> rows = error_rows(cases, outcome.predictions);
+  write_json_file((folder / "errors.json").string(),
+                  {{"schema", "kvsim.validation_errors/1"}, {"errors", errors_json(rows)}});
+  fmt::print("{}", error_table(rows));
+}
+
+int run_validate(const ValidateArguments& arguments) {
+  const auto began = std::chrono::steady_clock::now();
+  const std::vector<ValidationCase> cases = read_cases(arguments.cases);
+  const std::vector<Measurement> measurements = arguments.measurements.empty()
+                                                    ? std::vector<Measurement>()
+                                                    : read_measurements(arguments.measurements);
+  const std::vector<bool> chosen = choose(arguments, cases);
+  std::set<std::string, std::less<>> needed;
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    if (chosen[i]) needed.emplace(cases[i].study());
+  const std::vector<Study> studies = load_studies(arguments, needed);
+  std::vector<PlannedRun> runs;
+  for (const Study& study : studies)
+    for (PlannedRun& run : study.plan(cases, chosen, arguments.per_request))
+      runs.push_back(std::move(run));
+  add_overrides(arguments.overrides, runs);
+  const auto wanted = wanted_predictions(cases, measurements);
+  const ValidationOutcome outcome = run_validation(arguments.runs, runs, cases, wanted);
+  if (arguments.runs.plan_only) {
+    fmt::print("{} runs planned: {}/runs\n", outcome.runs, arguments.runs.folder.string());
+    return kExitOk;
+  }
+  report(arguments, cases, outcome);
+  tell_gaps(cases, chosen, studies, outcome.predictions);
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
+  fmt::print("{} runs, {} taken over, {} failed, {:.1f} s; predictions: {}\n", outcome.runs,
+             outcome.taken_over, outcome.failed, wall.count(),
+             (arguments.runs.folder / "predictions.csv").string());
+  constexpr int kInterrupted = 130;
+  return outcome.interrupted ? kInterrupted : outcome.exit_code;
+}
+
+}  // namespace
+
+void add_validate_command(CLI::App& app) {
+  auto arguments = std::make_shared<ValidateArguments>();
+  CLI::App* command = app.add_subcommand(
+      "validate", "Predicts published runs and compares with what they measured");
+  ValidateArguments& a = *arguments;
+  command->add_option("--cases", a.cases, "Configurations (CSV): case_id, study, ...")->required();
+  command->add_option("--measurements", a.measurements,
+                      "Results (CSV): case_id, study, metric, stat, unit, value, flag");
+  command->add_option("--per-request", a.per_request, "Folder of per-request files");
+  command->add_option("--templates", a.templates, "Folder of the studies' templates")
+      ->capture_default_str();
+  command->add_option("--study", a.studies, "Only these studies");
+  command->add_option("--split", a.split, "Only the cases of this split");
+  command->add_option("--completeness", a.completeness, "Only cases of these grades")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--case", a.ids, "Only these cases, whatever their study and grade");
+  command->add_option("--overrides", a.overrides,
+                      "A list of model overrides (JSON) for every experiment");
+  command->add_option("-o,--output", a.runs.folder, "Folder for runs and results")
+      ->capture_default_str();
+  command->add_option("-j,--jobs", a.runs.jobs, "Runs at a time; default: all cores");
+  command->add_flag("--resume", a.runs.resume,
+                    "Take over what was counted from the same input by the same program");
+  command->add_flag("--keep", a.runs.keep, "Keep requests.csv of every run");
+  command->add_flag("--plan", a.runs.plan_only, "Write the experiments and run nothing");
+  command->add_flag("--quiet", a.runs.quiet, "No progress");
+  command->callback([arguments] {
+    const int code = run_validate(*arguments);
+    if (code != kExitOk) throw CLI::RuntimeError(code);
+  });
+}
+
+}  // namespace kvsim
