@@ -16,6 +16,7 @@
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
+#include "sim/cli/validate_modes.hpp"
 #include "sim/cli/validation_runs.hpp"
 #include "sim/report/output_file.hpp"
 #include "sim/validate/error_table.hpp"
@@ -37,6 +38,10 @@ struct ValidateArguments {
   std::vector<std::string> completeness = {"A", "A-", "B"};
   std::vector<std::string> ids;
   std::string split;
+  std::string sensitivity;
+  std::string inputs;
+  std::string fit;
+  bool write = false;
   ValidationRuns runs{.folder = "results/validation"};
 };
 
@@ -166,6 +171,40 @@ int run_validate(const ValidateArguments& arguments) {
   return outcome.interrupted ? kInterrupted : outcome.exit_code;
 }
 
+bool in_cases(const ValidateArguments& arguments) {
+  return arguments.sensitivity.empty() && arguments.fit.empty();
+}
+
+int run_mode(const ValidateArguments& a) {
+  if (!a.sensitivity.empty())
+    return run_sensitivity({a.sensitivity, a.inputs, a.runs.folder, a.runs.jobs, a.runs.quiet});
+  if (a.cases.empty())
+    throw ConfigError(
+        "kvsim validate: found no --cases; allowed: an index of cases, or --sensitivity");
+  if (a.fit.empty()) return run_validate(a);
+  return run_validation_fit({.plan = a.fit,
+                             .cases = a.cases,
+                             .measurements = a.measurements,
+                             .per_request = a.per_request,
+                             .templates = a.templates,
+                             .folder = a.runs.folder.empty() ? "results/fit" : a.runs.folder,
+                             .jobs = a.runs.jobs,
+                             .write = a.write,
+                             .resume = a.runs.resume,
+                             .quiet = a.runs.quiet});
+}
+
+void add_mode_options(CLI::App& command, ValidateArguments& a) {
+  auto* sensitivity = command.add_option("--sensitivity", a.sensitivity,
+                                         "Instead: elasticities of this experiment's figures");
+  command.add_option("--inputs", a.inputs, "With --sensitivity: which inputs (JSON)")
+      ->needs(sensitivity);
+  auto* fit = command.add_option(
+      "--fit", a.fit, "Instead: fit constants of models/ as this plan says (configs/validation)");
+  fit->excludes(sensitivity);
+  command.add_flag("--write", a.write, "With --fit: write the values into models/")->needs(fit);
+}
+
 }  // namespace
 
 void add_validate_command(CLI::App& app) {
@@ -173,7 +212,7 @@ void add_validate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "validate", "Predicts published runs and compares with what they measured");
   ValidateArguments& a = *arguments;
-  command->add_option("--cases", a.cases, "Configurations (CSV): case_id, study, ...")->required();
+  command->add_option("--cases", a.cases, "Configurations (CSV): case_id, study, ...");
   command->add_option("--measurements", a.measurements,
                       "Results (CSV): case_id, study, metric, stat, unit, value, flag");
   command->add_option("--per-request", a.per_request, "Folder of per-request files");
@@ -189,14 +228,16 @@ void add_validate_command(CLI::App& app) {
                       "A list of model overrides (JSON) for every experiment");
   command->add_option("-o,--output", a.runs.folder, "Folder for runs and results")
       ->capture_default_str();
+  add_mode_options(*command, a);
   command->add_option("-j,--jobs", a.runs.jobs, "Runs at a time; default: all cores");
   command->add_flag("--resume", a.runs.resume,
                     "Take over what was counted from the same input by the same program");
   command->add_flag("--keep", a.runs.keep, "Keep requests.csv of every run");
   command->add_flag("--plan", a.runs.plan_only, "Write the experiments and run nothing");
   command->add_flag("--quiet", a.runs.quiet, "No progress");
-  command->callback([arguments] {
-    const int code = run_validate(*arguments);
+  command->callback([arguments, command] {
+    if (command->count("--output") == 0 && !in_cases(*arguments)) arguments->runs.folder.clear();
+    const int code = run_mode(*arguments);
     if (code != kExitOk) throw CLI::RuntimeError(code);
   });
 }
