@@ -152,6 +152,19 @@ TEST(Columns, OptionsNameTheColumnsTheUnitAndSharedBeginnings) {
   EXPECT_NE(requests[2].prompt[1].stream, requests[0].prompt[1].stream);
 }
 
+TEST(Columns, JsonLinesAreReadByTheSameNamesAndTimesCountFromTheFirst) {
+  const Json options = {{"arrival", "at"}, {"input", "in"}};
+  const auto requests = read_text(R"({"at": 1e9, "in": 10, "output_tokens": 2, "x": "y"})"
+                                  "\n"
+                                  R"({"at": 1000000002.5, "in": 4, "output_tokens": 1})"
+                                  "\n",
+                                  options, "columns")
+                            .requests;
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[1].arrival, Seconds(2.5));
+  EXPECT_EQ(requests[1].input, Tokens(4));
+}
+
 TEST(LlmServingSim, ToolCallsAreTurnsThatRepeatTheirHistory) {
   const auto requests = read_text(example("llmservingsim")).requests;
   ASSERT_EQ(requests.size(), 3u);
