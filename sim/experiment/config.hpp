@@ -261,12 +261,32 @@ struct CostConfig {
   }
 };
 
+// One load after the other on the same deployment.
+struct StageConfig {
+  std::string name;
+  Json workload = Json::object();
+  Json load = Json::object();
+  Seconds pause{0};
+  bool same_text = false;
+
+  template <class F>
+  void fields(F& f) {
+    f.optional("name", name, "For tables. Default: its number, from 0.");
+    f.optional("workload", workload, "Laid over the experiment's (RFC 7386).");
+    f.optional("load", load, "Laid over the experiment's (RFC 7386).");
+    f.optional("pause_s", pause, Range{0, 1e7}, "Between the end of the stage before and this.");
+    f.optional("same_text", same_text,
+               "Draws and text of the first stage once more; else only shared prefixes are.");
+  }
+};
+
 struct ExperimentConfig {
   std::string schema;
   std::string name;
   std::string description;
   Json workload;
   Json load = Json::object();
+  std::optional<std::vector<StageConfig>> stages;
   std::vector<PoolConfig> pools;
   std::vector<NodeConfig> nodes;
   std::vector<Json> stores;
@@ -294,6 +314,8 @@ struct ExperimentConfig {
     f.optional("description", description, "For readers.");
     f.required("workload", workload, "A trace ({\"path\": ...}) or a generator.");
     f.optional("load", load, "How requests arrive.");
+    f.optional("stages", stages,
+               "Loads one after the other, caches as the one before left them. Default: one.");
     f.required("pools", pools, "Replicas of LLMs.");
     f.optional("nodes", nodes, "Kinds of machines.");
     f.optional("stores", stores, "Store plug-ins, each with \"name\" and \"place\".");

@@ -20,8 +20,7 @@
 #include "sim/experiment/pool_assembly.hpp"
 #include "sim/experiment/run_facts_assembly.hpp"
 #include "sim/experiment/scaling_assembly.hpp"
-#include "sim/experiment/workload_assembly.hpp"
-#include "sim/frontend/load_driver.hpp"
+#include "sim/experiment/stages.hpp"
 #include "sim/kv/conn_remote_prefill.hpp"
 #include "sim/perf/model_files.hpp"
 #include "sim/perf/price_book.hpp"
@@ -76,7 +75,7 @@ struct Simulation::State {
   ConfigNode node;
   ExperimentConfig config;
   RouterPlan router;
-  LoadConfig load;
+  std::optional<StagePlan> plan;
   std::vector<PoolPlan> pools;
   Placement placement;
   std::vector<std::string> llms;  // by Request::llm
@@ -87,7 +86,7 @@ struct Simulation::State {
 
   // The world; after run() only read.
   Recorder recorder;
-  std::unique_ptr<RequestSource> source;
+  std::vector<LoadStage> loads;  // until build()
   std::optional<std::int64_t> total_requests;
   std::unique_ptr<LiveSession> live;  // null without live lanes
   World world;
@@ -99,7 +98,8 @@ struct Simulation::State {
   std::unique_ptr<Scaling> scaling;  // null: replicas stay as they are
   std::unique_ptr<Breakable> breakable;
   std::unique_ptr<FaultInjector> faults;
-  std::unique_ptr<LoadDriver> driver;
+  std::unique_ptr<StageSequence> stages;
+  std::optional<StageRecorder> stage_recorder;  // none: not asked for
   std::unique_ptr<Timer> end_of_window;
   std::unique_ptr<KvMap> kv_map;  // null: not asked for
   std::function<bool(std::int64_t)> watch;
@@ -135,7 +135,7 @@ Simulation::State::State(const ConfigNode& experiment)
   resolve();
   build();
   // Last, because it may take a while and the rest is quickly told.
-  total_requests = count_requests(node, load, provenance.seed);
+  total_requests = plan->count();
 }
 
 void Simulation::State::read() {
@@ -146,10 +146,9 @@ void Simulation::State::read() {
   router = read_router(node, config.router);
   for (std::size_t i = 0; i < config.pools.size(); ++i) read_pool(i);
   placement = place_replicas(pools);
-  load = read_load(node, config.load);
+  plan.emplace(node, config);
   check_free(node, config.assume_free);
-  const auto seed = static_cast<std::uint64_t>(config.seed);
-  source = make_source(node, load, seed);
+  loads = plan->make();
   if (node.has("cost")) find_profile(node.at("cost"), "prices", "prices", config.cost.prices);
   prices = named_by(node.file(), [&] { return load_prices(config.cost.prices); });
   if (!config.cost.gpu_usd_per_hour)
@@ -179,8 +178,7 @@ void Simulation::State::resolve() {
   for (std::size_t i = 0; i < pools.size(); ++i) config.pools[i] = pools[i].config;
   if (pools.size() == 1) config.cost.gpu_usd_per_hour = pools.front().gpu_usd_per_hour;
   resolved = echo_config(config);
-  resolved["workload"] = resolve_workload(node);
-  resolved["load"] = echo_config(load);
+  plan->resolve(resolved);
   resolved["router"] = resolve_router(node, router);
   provenance.version = kVersion;
   provenance.config_sha256 = sha256_hex(resolved.dump());
@@ -206,7 +204,7 @@ void Simulation::State::build() {
   check_context().replay = fmt::format("seed {}, configuration {}, kvsim run {}", config.seed,
                                        provenance.config_sha256.substr(0, 12), node.file());
   Frontend::Options options;
-  options.client_timeout = load.client_timeout;
+  options.client_timeout = plan->client_timeout();
   options.disaggregation = config.disaggregation.options;
   options.attempts = static_cast<std::int32_t>(config.retry.attempts);
   options.backoff = config.retry.backoff;
@@ -234,10 +232,8 @@ void Simulation::State::build() {
                                   .seed = provenance.seed},
                                  *frontend);
   build_changes();
-  LoadDriver::Options clients;
-  clients.clients = load.clients();
-  clients.think = load.think();
-  driver = std::make_unique<LoadDriver>(world, clients, *source, *frontend);
+  stages = std::make_unique<StageSequence>(world, std::move(loads), *frontend);
+  if (config.stages) recorder.add_sink(stage_recorder.emplace(stages->spans()));
   if (config.measure.duration) {
     end_of_window =
         std::make_unique<Timer>(world, Priority::kClient, call<&State::close_window>(), this);
@@ -374,7 +370,7 @@ RunFacts Simulation::State::facts() const {
                                .transfers = transfers.get(),
                                .ended = ended_at});
   out.provenance = provenance;
-  out.provenance.trace_sha256 = source->digest();
+  out.provenance.trace_sha256 = stages->digest();
   out.incomplete = interrupted;
   return out;
 }
@@ -416,6 +412,7 @@ void Simulation::map_kv(const std::string& folder) {
                                                      .machines = state.machines.get()},
                                          folder);
 }
+const std::vector<StageSpan>& Simulation::stage_times() const { return state_->stages->spans(); }
 void Simulation::set_watch(std::function<bool(std::int64_t)> watch) {
   state_->watch = std::move(watch);
 }
@@ -426,16 +423,20 @@ void Simulation::run() {
     if (!state.watch || !state.watch(state.recorder.counts().ended())) return false;
     return state.interrupted = true;
   });
-  state.driver->start();
+  state.stages->start();
   state.world.run();
   state.ended_at = state.world.now();
   if (!state.config.measure.duration && !state.interrupted)
     state.ended_at = std::max(state.ended_at, state.frontend->last_ended());
+  // What has been given up may still be with its engine.
+  const bool cut =
+      state.interrupted || state.config.measure.duration || state.frontend->in_flight() > 0;
+  const bool done = state.stages->finished() && state.recorder.counts().in_flight() == 0;
   state.frontend->close(state.ended_at);
+  state.stages->close(state.ended_at);
   if (state.kv_map) state.kv_map->finish(state.ended_at);
   const RequestCounts& counts = state.recorder.counts();
-  const bool cut = state.interrupted || state.config.measure.duration;
-  KV_CHECK(cut || (state.driver->finished() && counts.unfinished() == 0),
+  KV_CHECK(state.interrupted || state.config.measure.duration || done,
            "{} requests sent, {} ended, nothing left to happen{}", counts.arrived, counts.ended(),
            state.stuck_engines());
   for (const auto& replica : state.frontend->replicas()) {
@@ -448,6 +449,7 @@ void Simulation::run() {
 
 Json Simulation::summary() const {
   Json out = summarise(state_->recorder, state_->facts());
+  if (state_->stage_recorder) out["stages"] = state_->stage_recorder->json();
   if (state_->kv_map) out["kv_map"] = state_->kv_map->json();
   if (state_->live) out["live"] = state_->live->report();
   return out;

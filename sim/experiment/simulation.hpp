@@ -11,6 +11,7 @@
 #include "sim/experiment/config.hpp"
 #include "sim/report/request_sink.hpp"
 #include "sim/report/run_facts.hpp"
+#include "sim/report/stage_recorder.hpp"
 
 namespace kvsim {
 
@@ -53,6 +54,8 @@ class Simulation {
 
   // Once per process.
   void run();
+  // After run(): its stages; without `stages` one, which has no name.
+  [[nodiscard]] const std::vector<StageSpan>& stage_times() const;
   // After run(). With live lanes in shadow mode it measures now, for some seconds a lane.
   [[nodiscard]] Json summary() const;
 

@@ -84,20 +84,19 @@ TraceSpec trace_spec(const ConfigNode& workload) {
   return spec;
 }
 
-// A generator complains of paths below /workload.
+// Generators and arrival processes complain of paths below /workload and /load: `usual`.
 template <class Body>
-auto at_its_path(const ConfigNode& workload, const Body& body) {
-  constexpr std::string_view kUsual = "/workload";
+auto at_its_path(std::string_view usual, const std::string& path, const Body& body) {
   try {
     return body();
   } catch (const ConfigError& error) {
     const std::string what = error.what();
-    if (!what.starts_with(kUsual)) throw;
-    throw ConfigError(workload.path() + what.substr(kUsual.size()));
+    if (!what.starts_with(usual)) throw;
+    throw ConfigError(path + what.substr(usual.size()));
   }
 }
 
-std::unique_ptr<RequestSource> open_part(const ConfigNode& workload, std::uint64_t seed,
+std::unique_ptr<RequestSource> open_part(const ConfigNode& workload, const GeneratorSeeds& seeds,
                                          bool warn) {
   if (is_trace(workload)) {
     TraceSpec spec = trace_spec(workload);
@@ -106,7 +105,7 @@ std::unique_ptr<RequestSource> open_part(const ConfigNode& workload, std::uint64
   }
   const auto config = read_config<GeneratorConfig>(workload);
   return named_by(workload.file(), [&] {
-    return at_its_path(workload, [&] { return make_generator(config, seed); });
+    return at_its_path("/workload", workload.path(), [&] { return make_generator(config, seeds); });
   });
 }
 
@@ -162,7 +161,7 @@ std::int32_t number_of(const std::string& name, std::vector<std::string>& names)
   return number;
 }
 
-std::unique_ptr<RequestSource> open_mix(const ConfigNode& workload, std::uint64_t seed,
+std::unique_ptr<RequestSource> open_mix(const ConfigNode& workload, const GeneratorSeeds& seeds,
                                         const std::vector<std::string>& llms, bool warn) {
   const MixConfig config = read_mix(workload);
   std::vector<std::string> tenants;
@@ -171,7 +170,8 @@ std::unique_ptr<RequestSource> open_mix(const ConfigNode& workload, std::uint64_
     const MixPartConfig& part = config.parts[i];
     const ConfigNode node = workload.at("parts").at(i);
     MixPart out;
-    out.source = open_part(node.at("workload"), mix_part_seed(seed, i), warn);
+    out.source = open_part(node.at("workload"),
+                           {mix_part_seed(seeds.draws, i), mix_part_seed(seeds.prefixes, i)}, warn);
     out.share = part.share.value_or(0);
     out.tenant = number_of(part.tenant, tenants);
     if (part.priority) out.priority = static_cast<std::int32_t>(*part.priority);
@@ -186,12 +186,14 @@ std::unique_ptr<RequestSource> open_mix(const ConfigNode& workload, std::uint64_
   MixOptions options;
   options.by_time = !config.parts.front().share;
   options.requests = config.requests.value_or(options.requests);
-  return make_mix(std::move(parts), options, seed);
+  return make_mix(std::move(parts), options, seeds.draws);
 }
 
-std::unique_ptr<RequestSource> open_workload(const ConfigNode& workload, std::uint64_t seed,
+std::unique_ptr<RequestSource> open_workload(const ConfigNode& workload,
+                                             const GeneratorSeeds& seeds,
                                              const std::vector<std::string>& llms, bool warn) {
-  return is_mix(workload) ? open_mix(workload, seed, llms, warn) : open_part(workload, seed, warn);
+  return is_mix(workload) ? open_mix(workload, seeds, llms, warn)
+                          : open_part(workload, seeds, warn);
 }
 
 // Of a trace or a mix with one: it is read.
@@ -226,32 +228,48 @@ void check_llm(const Request& request, const ConfigNode& workload,
 
 }  // namespace
 
+std::optional<Seconds> LoadConfig::asked_duration() const {
+  std::optional<Seconds> out = arrivals.duration;
+  if (arrivals.stages.empty()) return out;
+  Seconds rates{0};
+  for (const RateStage& stage : arrivals.stages) rates += stage.duration;
+  return out ? std::min(*out, rates) : rates;
+}
+
 LoadConfig read_load(const ConfigNode& experiment, const Json& load) {
-  return read_config<LoadConfig>(ConfigNode(load, experiment.file(), experiment.path() + "/load"));
+  const ConfigNode node(load, experiment.file(), experiment.path() + "/load");
+  const auto out = read_config<LoadConfig>(node);
+  if (out.at_end == "cancel" && !out.asked_duration())
+    node.fail("at_end \"cancel\" without an end", "it together with duration_s");
+  return out;
 }
 
 std::unique_ptr<RequestSource> make_source(const ConfigNode& experiment, const LoadConfig& load,
-                                           std::uint64_t seed) {
+                                           const GeneratorSeeds& seeds) {
   auto workload =
-      open_workload(experiment.at("workload"), seed, llms_of(experiment), /*warn=*/true);
-  return named_by(experiment.file(),
-                  [&] { return with_arrivals(std::move(workload), load.arrivals, seed); });
+      open_workload(experiment.at("workload"), seeds, llms_of(experiment), /*warn=*/true);
+  return named_by(experiment.file(), [&] {
+    return at_its_path("/load", experiment.path() + "/load", [&] {
+      return with_arrivals(std::move(workload), load.arrivals, seeds.draws);
+    });
+  });
 }
 
 std::optional<std::int64_t> count_requests(const ConfigNode& experiment, const LoadConfig& load,
-                                           std::uint64_t seed) {
+                                           const GeneratorSeeds& seeds) {
   const ConfigNode workload = experiment.at("workload");
+  const ArrivalConfig& arrivals = load.arrivals;
   if (!must_be_read(workload)) {
     const auto known = known_requests(workload);
-    const ArrivalConfig& arrivals = load.arrivals;
     if (!known || arrivals.duration || !arrivals.stages.empty()) return std::nullopt;
     return std::min(*known, arrivals.max_requests.value_or(*known));
   }
   const std::vector<std::string> llms = llms_of(experiment);
   const auto source =
-      with_arrivals(open_workload(workload, seed, llms, /*warn=*/false), load.arrivals, seed);
+      with_arrivals(open_workload(workload, seeds, llms, /*warn=*/false), arrivals, seeds.draws);
   std::int64_t count = 0;
   for (Request request; source->next(request); ++count) check_llm(request, workload, llms);
+  if (arrivals.duration && load.clients() > 0) return std::nullopt;
   return count;
 }
 

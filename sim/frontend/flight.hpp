@@ -23,6 +23,7 @@ struct Flight : Sequence {
   Replica* replica = nullptr;
   std::int32_t choice = -1;  // its replica's index among those that its router chooses from
   bool prefill_half = false;
+  bool cancelled = false;        // recorded and told; only its engine has to forget it
   bool told_first = false;       // its router has heard of its first token
   Flight* other_half = nullptr;  // while that lives
   std::int32_t attempts = 0;

@@ -75,6 +75,7 @@ void Frontend::arrive(Request& request, Seconds intended) {
   record.id = asked.id;
   record.session = asked.session;
   record.turn = asked.turn;
+  record.stage = asked.stage;
   record.input_tokens = asked.input.count();
   record.intended = intended;
   record.sent = now;
@@ -190,6 +191,7 @@ void Frontend::leave_replica(Flight& flight, Seconds now) {
 }
 
 void Frontend::fail(Flight& flight, Seconds now) {
+  if (flight.cancelled) return finish(flight, Outcome::kUnfinished, now);
   if (gives_up_at(flight.record, now)) return finish(flight, Outcome::kTimedOut, now);
   if (flight.attempts >= options_.attempts) return finish(flight, Outcome::kFailed, now);
   if (flight.replica != nullptr) leave_replica(flight, now);
@@ -216,14 +218,6 @@ void Frontend::fail(Flight& flight, Seconds now) {
   wait_until(flight, now + options_.backoff * std::pow(options_.backoff_factor, attempts - 1));
 }
 
-bool Frontend::has_given_up(const RequestRecord& record, Seconds at) const {
-  return options_.client_timeout > Seconds(0) && at > record.sent + options_.client_timeout;
-}
-
-bool Frontend::gives_up_at(const RequestRecord& record, Seconds at) const {
-  return options_.client_timeout > Seconds(0) && at >= record.sent + options_.client_timeout;
-}
-
 Seconds Frontend::detokenise(Replica& replica, std::int64_t tokens, Seconds now) {
   const Seconds each = replica.api.cpu_per_output_token;
   if (each <= Seconds(0)) return Seconds(0);
@@ -238,6 +232,7 @@ void Frontend::first_token(Sequence& sequence, Seconds now) {
     flight.told_first = true;
     dispatcher(flight).first_token(flight, now);
   }
+  if (flight.cancelled) return;
   if (watcher_ != nullptr) watcher_->first_token(flight, now);
   if (flight.prefill_half) {
     if (flight.other_half == nullptr) return;
@@ -298,7 +293,6 @@ void Frontend::finish(Flight& flight, Outcome outcome, Seconds at) {
   at = std::max(at, record.first_token);  // that may be on its way to the client still
   record.outcome = outcome;
   record.ended = at;
-  last_ended_ = std::max(last_ended_, at);
   if (outcome == Outcome::kTimedOut) record.ended = record.sent + options_.client_timeout;
   if (record.first_token < Seconds(0) && flight.received >= Seconds(0)) {
     const bool scheduled = flight.first_scheduled >= Seconds(0);
@@ -313,53 +307,12 @@ void Frontend::finish(Flight& flight, Outcome outcome, Seconds at) {
   if (flight.replica != nullptr) leave_replica(flight, world_.now());
   part_from_half(flight);
   --in_flight_;
-  recorder_.finished(record);
-  if (ended_) ended_(flight.request, std::max(at, world_.now()));
+  if (!flight.cancelled) {  // else all of this has been told
+    last_ended_ = std::max(last_ended_, at);
+    recorder_.finished(record);
+    if (ended_) ended_(flight.request, std::max(at, world_.now()));
+  }
   recycle(flight);
-}
-
-void Frontend::watch_deadline(Flight& flight) {
-  deadlines_.push_back({world_.now() + options_.client_timeout, &flight, flight.record.id});
-  if (!deadline_timer_.pending()) deadline_timer_.set(deadlines_.front().at);
-}
-
-void Frontend::give_up(Seconds now) {
-  while (!deadlines_.empty()) {
-    const Deadline deadline = deadlines_.front();
-    const bool live = deadline.flight->record.id == deadline.id;
-    if (live && deadline.at > now) break;
-    deadlines_.pop_front();
-    if (live) stop(*deadline.flight, Outcome::kTimedOut, now);
-  }
-  if (!deadlines_.empty()) deadline_timer_.set(deadlines_.front().at);
-}
-
-void Frontend::stop(Flight& flight, Outcome outcome, Seconds now) {
-  if (flight.aborted) {
-    if (outcome == Outcome::kTimedOut) flight.abort_outcome = outcome;
-    return;
-  }
-  switch (flight.place) {
-    case Place::kGateway:
-    case Place::kLookup:
-    case Place::kRetry:  // nobody else has it
-      return finish(flight, outcome, now);
-    case Place::kEngine:
-      flight.replica->engine->abort(flight, outcome);
-      break;
-    case Place::kHeld:
-      dispatcher(flight).gone(flight.number);
-      held_.erase(flight.number);
-      return finish(flight, outcome, now);
-    case Place::kPrefill:
-      flight.aborted = true;
-      flight.abort_outcome = outcome;
-      break;
-    default:  // when what it waits for is over
-      flight.aborted = true;
-      flight.abort_outcome = outcome;
-  }
-  if (flight.other_half != nullptr && !flight.prefill_half) stop(*flight.other_half, outcome, now);
 }
 
 void Frontend::crash(Replica& replica) {
@@ -406,53 +359,6 @@ void Frontend::desert(Dispatcher& dispatcher, Seconds now) {
     dispatcher.gone(flight->number);
     held_.erase(flight->number);
     dispatch(*flight, now);
-  }
-}
-
-void Frontend::check_books() const {
-  std::vector<std::int64_t> at(replicas_.size(), 0);
-  std::int64_t requests = 0;
-  for (const auto& flight : flights_) {
-    if (flight->record.id < 0) continue;
-    if (!flight->prefill_half) ++requests;
-    if (flight->replica != nullptr) ++at[static_cast<std::size_t>(flight->replica->index)];
-  }
-  KV_CHECK(requests == in_flight_, "{} requests in flight, {} counted", requests, in_flight_);
-  std::int64_t sent = 0;
-  for (const auto& replica : replicas_) {
-    const std::int64_t has = at[static_cast<std::size_t>(replica->index)];
-    KV_CHECK(has == replica->in_flight, "{} has {} requests, {} counted", replica->facts.name, has,
-             replica->in_flight);
-    sent += has;
-  }
-  std::int64_t held = 0;
-  for (const auto& dispatcher : dispatchers_) {
-    sent -= dispatcher->in_flight();
-    held += dispatcher->held();
-  }
-  KV_CHECK(sent == 0, "{} more requests are at replicas than dispatchers know of", sent);
-  KV_CHECK(held == static_cast<std::int64_t>(held_.size()), "{} held, {} counted", held,
-           held_.size());
-}
-
-void Frontend::close(Seconds now) {
-  check_books();
-  ended_ = nullptr;
-  idle_ = nullptr;
-  for (const auto& dispatcher : dispatchers_) dispatcher->close();
-  for (const auto& replica : replicas_) {
-    replica->engine->stop(now);
-  }
-  for (const auto& flight : flights_) {
-    if (flight->record.id < 0 || flight->prefill_half) continue;
-    RequestRecord record = flight->record;
-    if (record.first_token >= Seconds(0))
-      record.output_tokens =
-          flight->answered +
-          (flight->place == Place::kEngine ? flight->replica->engine->given_out(*flight) : 0);
-    record.outcome = Outcome::kUnfinished;
-    record.ended = now;
-    recorder_.finished(record);
   }
 }
 

@@ -88,8 +88,12 @@ class Frontend : public EngineListener {
   };
   void set_watcher(Watcher* watcher) { watcher_ = watcher; }
 
+  // The clients of a stage (Request::stage) are gone: what it has in flight is recorded as
+  // unfinished now, and nobody hears of its end. Engines drop it as when clients give up.
+  void cancel(std::int32_t stage);
   // The run is over: records what is in flight as unfinished.
   void close(Seconds now);
+  // What has been cancelled and has not left its engine included.
   [[nodiscard]] std::int64_t in_flight() const { return in_flight_; }
   // When the last answer so far reached its client: may lie after the engine's last step.
   [[nodiscard]] Seconds last_ended() const { return last_ended_; }
@@ -147,6 +151,7 @@ class Frontend : public EngineListener {
   void watch_deadline(Flight& flight);
   void give_up(Seconds now);
   void stop(Flight& flight, Outcome outcome, Seconds now);  // wherever it is
+  [[nodiscard]] RequestRecord record_of_cancelled(const Flight& flight, Seconds now) const;
   // The client has gone before `at`: it sees nothing of what comes then.
   [[nodiscard]] bool has_given_up(const RequestRecord& record, Seconds at) const;
   [[nodiscard]] bool gives_up_at(const RequestRecord& record, Seconds at) const;

@@ -11,24 +11,35 @@ LoadDriver::LoadDriver(World& world, const Options& options, RequestSource& sour
       source_(source),
       frontend_(frontend),
       arrival_(world, Priority::kClient, call<&LoadDriver::arrive>(), this),
-      releases_(world, Priority::kClient,
-                [this](Release& release, Seconds) { send(release.request, release.intended); }) {
-  frontend_.set_ended([this](const Request& request, Seconds at) { ended(request, at); });
-}
+      releases_(world, Priority::kClient, [this](Release& release, Seconds) {
+        if (cancelled_) return;
+        send(release.request, release.intended);
+        tell();
+      }) {}
 
-void LoadDriver::start() {
+void LoadDriver::start(Seconds begin) {
+  begin_ = begin;
   if (options_.clients == 0) {
-    read_on(Seconds(0));
+    read_on(begin);
     return;
   }
-  for (std::int64_t i = 0; i < options_.clients; ++i) next_for_client(Seconds(0));
+  until_ = begin + options_.duration;
+  working_ = options_.clients;
+  for (std::int64_t i = 0; i < options_.clients; ++i) next_for_client(begin);
+}
+
+void LoadDriver::cancel() {
+  cancelled_ = true;
+  exhausted_ = true;
+  outstanding_ = in_flight_ = 0;
+  arrival_.cancel();
+  sessions_.clear();
 }
 
 bool LoadDriver::read() {
   if (exhausted_) return false;
-  have_next_ = source_.next(next_);
-  exhausted_ = !have_next_;
-  return have_next_;
+  exhausted_ = !source_.next(next_);
+  return !exhausted_;
 }
 
 // Open loop: reads until a request that is to be sent later.
@@ -45,19 +56,20 @@ void LoadDriver::read_on(Seconds now) {
       session.busy = true;
     }
     ++outstanding_;
-    arrival_.set(std::max(now, next_.arrival));
+    arrival_.set(std::max(now, begin_ + next_.arrival));
     return;
   }
 }
 
 void LoadDriver::arrive(Seconds now) {
-  send(next_, next_.arrival);
+  send(next_, begin_ + next_.arrival);
   read_on(now);
-  if (finished()) world_.stop();  // the last one ended at once: refused, or nobody was there
+  tell();  // the last one may have ended at once: refused, or nobody was there
 }
 
 void LoadDriver::send(Request& request, Seconds intended) {
   ++sent_;
+  ++in_flight_;
   frontend_.arrive(request, intended);
 }
 
@@ -70,17 +82,26 @@ void LoadDriver::release_turn(Session& session, Seconds now) {
   Request turn = std::move(session.turns.front());
   session.turns.pop_front();
   session.busy = true;
-  const Seconds open = options_.clients > 0 ? Seconds(0) : turn.arrival;
+  const Seconds open = options_.clients > 0 ? Seconds(0) : begin_ + turn.arrival;
   const Seconds at = std::max({session.last_ended + turn.think, open, now});
+  if (too_late(at)) {
+    session.over = true;
+    outstanding_ -= 1 + static_cast<std::int64_t>(session.turns.size());
+    session.turns.clear();
+    retire();
+    return;
+  }
   // What the client intends is to go on after its own pause: that is no delay of its sending.
   release(std::move(turn), at, at);
 }
 
 // Closed loop: the client takes the next request that nobody else's session owns.
 void LoadDriver::next_for_client(Seconds at) {
+  if (too_late(at)) return retire();
   while (read()) {
     if (next_.session >= 0) {
       Session& session = sessions_[next_.session];
+      if (session.over) continue;
       if (session.busy) {
         session.turns.push_back(std::move(next_));
         ++outstanding_;
@@ -100,20 +121,35 @@ void LoadDriver::next_for_client(Seconds at) {
   }
 }
 
+// A client stops because its time is over; the last one takes the rest of the source with it.
+void LoadDriver::retire() {
+  if (--working_ == 0) exhausted_ = true;
+}
+
 void LoadDriver::ended(const Request& request, Seconds at) {
   --outstanding_;
-  if (request.session >= 0) {
-    Session& session = sessions_[request.session];
+  --in_flight_;
+  last_ended_ = std::max(last_ended_, at);
+  const auto found = request.session < 0 ? sessions_.end() : sessions_.find(request.session);
+  bool goes_on = false;
+  if (found != sessions_.end()) {
+    Session& session = found->second;
     session.busy = false;
     session.last_ended = at;
-    if (!session.turns.empty()) {
+    goes_on = !session.turns.empty();
+    if (goes_on) {
       release_turn(session, at);
-      return;
+    } else if (request.last_turn) {
+      sessions_.erase(found);
     }
-    if (request.last_turn) sessions_.erase(request.session);
   }
-  if (options_.clients > 0) next_for_client(at + options_.think);
-  if (finished()) world_.stop();
+  if (!goes_on && options_.clients > 0) next_for_client(at + options_.think);
+  tell();
+}
+
+void LoadDriver::tell() {
+  if (told_.all_sent && all_sent()) told_.all_sent();
+  if (told_.finished && finished()) told_.finished();
 }
 
 }  // namespace kvsim

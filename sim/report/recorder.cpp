@@ -51,7 +51,7 @@ Recorder::Recorder(MeasureWindow window, Slo slo, std::size_t exact_limit)
 
 void Recorder::arrived() {
   ++counts_.arrived;
-  counts_.most_in_flight = std::max(counts_.most_in_flight, counts_.unfinished());
+  counts_.most_in_flight = std::max(counts_.most_in_flight, counts_.in_flight());
 }
 
 void Recorder::finished(const RequestRecord& record) {
@@ -76,9 +76,10 @@ void Recorder::count(const RequestRecord& record) {
       ++counts_.timed_out;
       break;
     case Outcome::kUnfinished:
+      ++counts_.given_up;
       break;
   }
-  KV_CHECK(counts_.ended() <= counts_.arrived, "request {} ended before it arrived", record.id);
+  KV_CHECK(counts_.in_flight() >= 0, "request {} ended before it arrived", record.id);
   counts_.preempted += record.preemptions > 0 ? 1 : 0;
   counts_.preemptions += record.preemptions;
 }

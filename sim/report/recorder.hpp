@@ -48,11 +48,13 @@ struct RequestCounts {
   std::int64_t refused = 0;
   std::int64_t failed = 0;
   std::int64_t timed_out = 0;
+  std::int64_t given_up = 0;     // unfinished ones that nobody waits for any more
   std::int64_t preempted = 0;    // requests that were, at least once
   std::int64_t preemptions = 0;  // how often, all together
   std::int64_t most_in_flight = 0;
   [[nodiscard]] std::int64_t ended() const { return completed + refused + failed + timed_out; }
   [[nodiscard]] std::int64_t unfinished() const { return arrived - ended(); }
+  [[nodiscard]] std::int64_t in_flight() const { return unfinished() - given_up; }
 };
 
 // Sums over the measured requests.

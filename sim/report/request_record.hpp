@@ -16,7 +16,7 @@ enum class Outcome : std::uint8_t {
   kRefused,     // can never fit, or admission said no
   kFailed,      // a component failed it
   kTimedOut,    // the client gave up
-  kUnfinished,  // in flight when the run ended
+  kUnfinished,  // in flight when the run ended, or when its stage did
 };
 
 struct RequestRecord {
@@ -24,6 +24,7 @@ struct RequestRecord {
   std::int64_t session = -1;
   std::int32_t turn = 0;
   std::int32_t replica = -1;
+  std::int32_t stage = 0;  // of the experiment, which sent it; 0 without stages
   Outcome outcome = Outcome::kCompleted;
   std::int32_t preemptions = 0;
   std::int64_t input_tokens = 0;
@@ -33,7 +34,7 @@ struct RequestRecord {
   Seconds intended{0};      // arrival that the workload or the arrival process asked for
   Seconds sent{0};          // the client really sent it (later than intended under a closed loop)
   Seconds first_token{-1};  // the client received it; < 0 when none came
-  Seconds ended{0};         // last token, refusal, time-out or end of the run
+  Seconds ended{0};         // last token, refusal, time-out or end of the run or stage
   // Parts of the time to first token; they add up to first_token - sent.
   Seconds queue{0};   // from the engine's receipt to its first scheduling, fetches excluded
   Seconds lookup{0};  // asking lower tiers

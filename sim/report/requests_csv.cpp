@@ -75,7 +75,7 @@ RequestsCsv::RequestsCsv(const std::string& path, const std::vector<std::string>
       ",intended_s,sent_s,first_token_s,ended_s,ttft_s,tpot_s,e2e_s,queue_s,lookup_s,fetch_s,"
       "prefill_s,other_s");
   for (const std::string& stage : stages) file_.write(",fetch_" + stage + "_s");
-  file_.write("\n");
+  file_.write(",stage\n");
 }
 
 void RequestsCsv::finished(const RequestRecord& record) {
@@ -108,6 +108,7 @@ void RequestsCsv::finished(const RequestRecord& record) {
   row.time(record.prefill);
   row.time(record.other);
   for (std::size_t stage = 0; stage < stages_; ++stage) row.time(record.fetch_stages[stage]);
+  row.whole(record.stage);
   file_.write(row.finish());
 }
 

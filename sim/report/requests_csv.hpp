@@ -3,9 +3,11 @@
 // Columns: id, session (-1 = none), turn, replica (-1 = none), outcome, preemptions, input_tokens,
 // output_tokens, hit_tokens_<tier>..., then simulated times in seconds with 9 decimals: intended_s,
 // sent_s, first_token_s, ended_s, and durations ttft_s, tpot_s, e2e_s, queue_s, lookup_s, fetch_s,
-// prefill_s, other_s, fetch_<stage>_s... What a request did not reach is an empty field.
+// prefill_s, other_s, fetch_<stage>_s..., and stage (of the experiment; 0 without stages). What a
+// request did not reach is an empty field.
 //
-// queue_s + lookup_s + fetch_s + prefill_s + other_s = ttft_s; the stages add up to fetch_s.
+// queue_s + lookup_s + fetch_s + prefill_s + other_s = ttft_s; the fetch_<stage>_s add up to
+// fetch_s.
 #pragma once
 
 #include <string>

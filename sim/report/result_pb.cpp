@@ -82,6 +82,7 @@ void ResultPb::finished(const RequestRecord& record) {
   out.set_other_s(record.other.count());
   for (std::size_t stage = 0; stage < stages_; ++stage)
     out.add_fetch_stages_s(record.fetch_stages[stage].count());
+  out.set_stage(record.stage);
   write_item(file_, buffer_, item);
 }
 

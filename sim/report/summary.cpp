@@ -1,10 +1,10 @@
 #include "sim/report/summary.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "sim/base/check.hpp"
 #include "sim/report/bottleneck.hpp"
+#include "sim/report/distribution_json.hpp"
 
 namespace kvsim {
 
@@ -19,25 +19,12 @@ std::optional<double> ratio(double numerator, double denominator) {
 
 double real(std::int64_t count) { return static_cast<double>(count); }
 
-// Works on Percentiles and on Sketch. No values: nulls.
-template <class Values>
-Json distribution(const Values& values) {
-  static constexpr std::array kQuantiles{0.5, 0.9, 0.95, 0.99};
-  if (values.count() == 0) {
-    return {{"mean", nullptr}, {"p50", nullptr}, {"p90", nullptr},
-            {"p95", nullptr},  {"p99", nullptr}, {"max", nullptr}};
-  }
-  const std::vector<double> at = values.quantiles(kQuantiles);
-  return {{"mean", values.mean()}, {"p50", at[0]}, {"p90", at[1]},
-          {"p95", at[2]},          {"p99", at[3]}, {"max", values.max()}};
-}
-
 Json latencies(const LatencySet& set, const Sketch& gaps) {
-  return {{"ttft", distribution(set.ttft)},
-          {"itl", distribution(gaps)},
-          {"tpot", distribution(set.tpot)},
-          {"e2e", distribution(set.e2e)},
-          {"queue", distribution(set.queue)}};
+  return {{"ttft", distribution_json(set.ttft)},
+          {"itl", distribution_json(gaps)},
+          {"tpot", distribution_json(set.tpot)},
+          {"e2e", distribution_json(set.e2e)},
+          {"queue", distribution_json(set.queue)}};
 }
 
 Json latency_errors(const LatencySet& set) {
@@ -67,11 +54,11 @@ void add_latencies(const Recorder& recorder, Json& out) {
     errors["latency_with_timeouts_s"] = latency_errors(both);
   }
   const IntendedSet& intended = recorder.intended();
-  out["latency_intended_s"] = {{"ttft", distribution(intended.ttft)},
-                               {"itl", distribution(recorder.gaps())},
-                               {"tpot", distribution(set.tpot)},
-                               {"e2e", distribution(intended.e2e)},
-                               {"queue", distribution(intended.queue)}};
+  out["latency_intended_s"] = {{"ttft", distribution_json(intended.ttft)},
+                               {"itl", distribution_json(recorder.gaps())},
+                               {"tpot", distribution_json(set.tpot)},
+                               {"e2e", distribution_json(intended.e2e)},
+                               {"queue", distribution_json(intended.queue)}};
   errors["latency_intended_s"] = {{"ttft", Sketch::kRelativeError},
                                   {"itl", Sketch::kRelativeError},
                                   {"tpot", set.tpot.relative_error()},

@@ -13,6 +13,7 @@
 //   percentiles {method, relative_error {<latency key>: {<metric>: bound}}}
 //   cache, ttft_breakdown_s, resources, bottleneck (bottleneck.hpp), cost, slo, provenance
 //   step_waits_s {loads, load_stages {...}, stores, lookups}: of all engines, with lower tiers only
+//   stages [...] (stage_recorder.hpp): with stages only
 //   kv_map (kv_map.hpp): with --outputs kvmap only
 //   what_if [{free, throughput_gain, ttft_gain, tokens_per_user_gain}]: with --what-if
 //   (what_if.hpp)

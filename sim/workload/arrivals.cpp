@@ -137,7 +137,7 @@ void check(const ArrivalConfig& config) {
       {"poisson", {}, {"rate_per_s", "stages", "duration_s"}},
       {"gamma", {"burstiness"}, {"rate_per_s", "stages", "duration_s"}},
       {"constant", {}, {"rate_per_s", "stages", "duration_s"}},
-      {"closed_loop", {"clients"}, {"think_s"}},
+      {"closed_loop", {"clients"}, {"think_s", "duration_s"}},
   };
   std::vector<std::string> given;
   if (config.rate_per_s) given.emplace_back("rate_per_s");

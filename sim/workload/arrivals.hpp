@@ -54,7 +54,8 @@ struct ArrivalConfig {
                "closed_loop: each sends when its answer before has come.");
     f.optional("think_s", think, Range{0, 1e7}, "closed_loop: pause of a client before it sends.");
     f.optional("max_requests", max_requests, Range{1, 1e12}, "Stop after so many.");
-    f.optional("duration_s", duration, Range{0, 1e9}, "Leave out what arrives later than this.");
+    f.optional("duration_s", duration, Range{0, 1e9},
+               "Leave out what arrives later than this; closed_loop: send nothing from then on.");
   }
 };
 

@@ -16,10 +16,10 @@ constexpr std::int64_t kUnbounded = std::numeric_limits<std::int64_t>::max();
 
 class PrefixGroups {
  public:
-  PrefixGroups(const PrefixConfig& config, std::uint64_t seed)
-      : choice_(stream(seed, "workload/prefix_group")) {
+  PrefixGroups(const PrefixConfig& config, const GeneratorSeeds& seeds)
+      : choice_(stream(seeds.draws, "workload/prefix_group")) {
     const CountDistribution length(config.length, "/workload/prefix/length");
-    Rng rng = stream(seed, "workload/prefix_length");
+    Rng rng = stream(seeds.prefixes, "workload/prefix_length");
     for (std::int64_t i = 0; i < config.groups; ++i) lengths_.push_back(length.draw(rng));
     if (config.choice == "uniform") return;
     double sum = 0;
@@ -49,16 +49,16 @@ class PrefixGroups {
 
 class Generator final : public RequestSource {
  public:
-  Generator(const GeneratorConfig& config, std::uint64_t seed)
+  Generator(const GeneratorConfig& config, const GeneratorSeeds& seeds)
       : requests_(config.known_requests().value_or(kUnbounded)),
         input_(config.input, "/workload/input"),
         output_(config.output, "/workload/output"),
-        input_rng_(stream(seed, "workload/input")),
-        output_rng_(stream(seed, "workload/output")),
+        input_rng_(stream(seeds.draws, "workload/input")),
+        output_rng_(stream(seeds.draws, "workload/output")),
         config_(config),
-        seed_(seed) {
-    if (config.prefix) prefix_.emplace(*config.prefix, seed);
-    if (config.sessions) sessions_.emplace(*config.sessions, seed);
+        seeds_(seeds) {
+    if (config.prefix) prefix_.emplace(*config.prefix, seeds);
+    if (config.sessions) sessions_.emplace(*config.sessions, seeds.draws);
   }
 
   bool next(Request& request) override {
@@ -74,7 +74,7 @@ class Generator final : public RequestSource {
 
   // Made once more when asked for: whoever gives the requests their arrivals digests them anyway.
   [[nodiscard]] std::string digest() const override {
-    Generator again(config_, seed_);
+    Generator again(config_, seeds_);
     RequestDigest digest;
     Request request;
     for (std::int64_t i = 0; i < made_ && again.next(request); ++i) digest.add(request);
@@ -213,7 +213,7 @@ class Generator final : public RequestSource {
   std::optional<PrefixGroups> prefix_;
   std::optional<Sessions> sessions_;
   GeneratorConfig config_;
-  std::uint64_t seed_;
+  GeneratorSeeds seeds_;
 };
 
 }  // namespace
@@ -223,8 +223,9 @@ std::optional<std::int64_t> GeneratorConfig::known_requests() const {
   return kRequests;
 }
 
-std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config, std::uint64_t seed) {
-  return std::make_unique<Generator>(config, seed);
+std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config,
+                                              const GeneratorSeeds& seeds) {
+  return std::make_unique<Generator>(config, seeds);
 }
 
 }  // namespace kvsim

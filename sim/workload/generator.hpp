@@ -83,9 +83,20 @@ struct GeneratorConfig {
   [[nodiscard]] std::optional<std::int64_t> known_requests() const;
 };
 
+// Of random streams. Generators with equal prefix seeds share prefixes: group k of one is group k
+// of another, with the same text and length, however many groups they have.
+struct GeneratorSeeds {
+  std::uint64_t draws = 0;     // everything else
+  std::uint64_t prefixes = 0;  // lengths of prefix groups
+};
+
 // Throws ConfigError with JSON paths below /workload. Memory: a prefix group takes 16 bytes, the
 // session under way the runs of its history.
 [[nodiscard]] std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config,
-                                                            std::uint64_t seed);
+                                                            const GeneratorSeeds& seeds);
+[[nodiscard]] inline std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config,
+                                                                   std::uint64_t seed) {
+  return make_generator(config, GeneratorSeeds{seed, seed});
+}
 
 }  // namespace kvsim

@@ -46,6 +46,7 @@ struct Request {
   std::int32_t priority = 0;  // lower is served first where a scheduler looks at it
   std::int32_t llm = 0;       // which of the deployment's LLMs it asks for
   std::int32_t tenant = 0;    // whose it is, where admission looks at it
+  std::int32_t stage = 0;     // of the experiment, which sends it
   std::vector<ContentRun> prompt;
   std::uint64_t answer_stream = 0;  // generated token i is (answer_stream, i), ...
   std::vector<ContentRun> answer;   // ... unless its content is known: then runs of `output` tokens

@@ -200,6 +200,8 @@ Story run_here(const Script& script, bool coalesce) {
   for (const double at : script.probes) probes.add(Seconds(at), 0);
   ScriptedSource source(script.requests);
   LoadDriver driver(world, {}, source, frontend);
+  driver.set_told({.all_sent = nullptr, .finished = [&world] { world.stop(); }});
+  frontend.set_ended([&driver](const Request& request, Seconds at) { driver.ended(request, at); });
   driver.start();
   world.run();
   frontend.close(world.now());

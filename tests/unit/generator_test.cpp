@@ -4,6 +4,9 @@
 
 #include <chrono>
 #include <map>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "sim/workload/block_hash.hpp"
 
@@ -199,6 +202,24 @@ TEST(Generator, ComplaintsNameThePathAndWhatIsAllowed) {
   EXPECT_EQ(complaint(R"({"sessions": {"think": {"mean_s": 1, "deviation_s": 1}}})"),
             "/workload/sessions/think/deviation_s: found it with kind \"constant\"; allowed: no "
             "further keys");
+}
+
+TEST(Generator, PrefixesHaveSeedsOfTheirOwn) {
+  const char* text = R"({"requests": 300, "prefix": {"groups": %, "length":
+                         {"kind": "uniform", "min": 10, "max": 900}}})";
+  const auto prefixes = [&](const char* groups, GeneratorSeeds seeds) {
+    std::string filled = text;
+    filled.replace(filled.find('%'), 1, groups);
+    std::set<std::pair<std::uint64_t, std::int64_t>> out;
+    for (const Request& request : all(*make_generator(config_of(filled), seeds)))
+      out.insert({request.prompt.front().stream, request.prompt.front().length});
+    return out;
+  };
+  const auto few = prefixes("4", {1, 7});
+  const auto many = prefixes("9", {2, 7});
+  EXPECT_EQ(few.size(), 4u);
+  EXPECT_EQ(many.size(), 9u);
+  for (const auto& prefix : few) EXPECT_TRUE(many.contains(prefix));
 }
 
 // Far below what this costs in a release (some 0.2 us), so that a slow machine passes.

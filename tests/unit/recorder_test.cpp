@@ -41,6 +41,17 @@ TEST(Recorder, EveryRequestIsCountedWhateverItsOutcome) {
   EXPECT_EQ(counts.most_in_flight, 7);
 }
 
+TEST(Recorder, WhatHasBeenGivenUpIsUnfinishedAndNoLongerInFlight) {
+  Recorder recorder;
+  for (int i = 0; i < 3; ++i) {
+    recorder.arrived();
+    recorder.finished(tokenless_record(i, 0, 5, Outcome::kUnfinished));
+  }
+  EXPECT_EQ(recorder.counts().unfinished(), 3);
+  EXPECT_EQ(recorder.counts().in_flight(), 0);
+  EXPECT_EQ(recorder.counts().most_in_flight, 1);
+}
+
 TEST(Recorder, TimePerOutputTokenLeavesTheFirstTokenOut) {
   EXPECT_NEAR(time_per_output_token(completed_record(0, 5, 1, 0.25, 9))->count(), 0.25, 1e-12);
   EXPECT_FALSE(time_per_output_token(completed_record(0, 5, 1, 0.25, 1)));

@@ -76,16 +76,17 @@ TEST_F(RequestFiles, ARowHasEveryColumnWithNanoseconds) {
   record.session = 4;
   record.turn = 2;
   record.preemptions = 1;
+  record.stage = 5;
   record.intended = Seconds(1.000000001);
   csv.finished(record);
   csv.close({});
   EXPECT_EQ(content(file("requests.csv")),
             "id,session,turn,replica,outcome,preemptions,input_tokens,output_tokens,"
             "hit_tokens_hbm,hit_tokens_dram,intended_s,sent_s,first_token_s,ended_s,ttft_s,"
-            "tpot_s,e2e_s,queue_s,lookup_s,fetch_s,prefill_s,other_s\n"
+            "tpot_s,e2e_s,queue_s,lookup_s,fetch_s,prefill_s,other_s,stage\n"
             "3,4,2,0,completed,1,100,9,32,16,1.000000001,1.500000000,1.750000000,2.750000000,"
             "0.250000000,0.125000000,1.250000000,0.062500000,0.000000000,0.031250000,"
-            "0.125000000,0.031250000\n");
+            "0.125000000,0.031250000,5\n");
 }
 
 TEST_F(RequestFiles, ARowEndsWithTheStagesOfItsFetch) {
@@ -93,8 +94,8 @@ TEST_F(RequestFiles, ARowEndsWithTheStagesOfItsFetch) {
   csv.finished(completed_record(3, 1.5, 0.25, 0.125, 9));
   csv.close({});
   const std::string text = content(file("requests.csv"));
-  EXPECT_NE(text.find(",other_s,fetch_client_s,fetch_network_s\n"), std::string::npos) << text;
-  EXPECT_TRUE(text.ends_with(",0.031250000,0.031250000,0.000000000\n")) << text;
+  EXPECT_NE(text.find(",other_s,fetch_client_s,fetch_network_s,stage\n"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with(",0.031250000,0.031250000,0.000000000,0\n")) << text;
 }
 
 TEST_F(RequestFiles, WhatARequestDidNotReachIsEmpty) {
@@ -104,7 +105,7 @@ TEST_F(RequestFiles, WhatARequestDidNotReachIsEmpty) {
   const std::string text = content(file("requests.csv"));
   EXPECT_EQ(text.substr(text.find('\n') + 1),
             "0,-1,0,-1,refused,0,100,0,2.000000000,2.000000000,,2.000000000,,,0.000000000,"
-            "0.000000000,0.000000000,0.000000000,0.000000000,0.000000000\n");
+            "0.000000000,0.000000000,0.000000000,0.000000000,0.000000000,0\n");
 }
 
 TEST_F(RequestFiles, RoundingToNanosecondsCarriesOver) {
