@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <vector>
 
 #include "sim/base/check.hpp"
 
@@ -88,6 +87,16 @@ DistributionError distribution_error(std::span<const double> predicted,
     out.signed_percent[i] = 100 * (quantile(of_predicted, q) / actual - 1);
   }
   if (paired) out.rank_correlation = correlation(ranks(predicted), ranks(measured));
+  return out;
+}
+
+std::vector<double> per_cent_points(std::span<const double> values) {
+  KV_CHECK(!values.empty(), "quantiles of nothing");
+  const std::vector<double> ascending = sorted(values);
+  constexpr int kPercent = 100;
+  std::vector<double> out;
+  for (int i = 0; i <= kPercent; ++i)
+    out.push_back(quantile(ascending, static_cast<double>(i) / kPercent));
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace kvsim {
 
@@ -22,5 +23,8 @@ struct DistributionError {
 // the same order, then of equal length. O(n log n).
 [[nodiscard]] DistributionError distribution_error(std::span<const double> predicted,
                                                    std::span<const double> measured, bool paired);
+
+// The values at 0, 1, ... 100 per cent. Not empty.
+[[nodiscard]] std::vector<double> per_cent_points(std::span<const double> values);
 
 }  // namespace kvsim
