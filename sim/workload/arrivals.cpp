@@ -1,5 +1,6 @@
 #include "sim/workload/arrivals.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "sim/base/rng.hpp"
@@ -101,6 +102,45 @@ class Renewal final : public ArrivalProcess {
   double end_;  // of the stage
 };
 
+// Gaps of a stage scaled to fill it: all arrivals but the last, which is at its end, lie uniformly
+// in it. The next of k such times is where one of k uniform numbers is least.
+class Filled final : public ArrivalProcess {
+ public:
+  Filled(const ArrivalConfig& config, std::uint64_t seed)
+      : rng_(stream(seed, "workload/arrivals")), stages_(config.stages) {
+    if (stages_.empty()) stages_.push_back({*config.rate_per_s, *config.duration});
+  }
+
+  bool place(Request& request) override {
+    if (request.turn == 0 && !advance()) return false;
+    request.arrival = Seconds(now_);
+    return true;
+  }
+
+ private:
+  bool advance() {
+    while (left_ == 0) {
+      now_ = end_;
+      if (stage_ == stages_.size()) return false;
+      const RateStage& stage = stages_[stage_++];
+      end_ += stage.duration.count();
+      constexpr double kRounding = 1e-6;  // 0.1/s for 10 s is one request
+      left_ = static_cast<std::int64_t>(stage.rate_per_s * stage.duration.count() + kRounding);
+    }
+    const double others = static_cast<double>(--left_);
+    now_ =
+        left_ == 0 ? end_ : now_ + (end_ - now_) * (1 - std::pow(1 - rng_.uniform(), 1 / others));
+    return true;
+  }
+
+  Rng rng_;
+  std::vector<RateStage> stages_;
+  std::size_t stage_ = 0;
+  std::int64_t left_ = 0;  // arrivals to come in this stage
+  double now_ = 0;
+  double end_ = 0;  // of the stage
+};
+
 class WithArrivals final : public RequestSource {
  public:
   WithArrivals(std::unique_ptr<RequestSource> source, std::unique_ptr<ArrivalProcess> process,
@@ -135,6 +175,7 @@ void check(const ArrivalConfig& config) {
   static const std::vector<KindKeys> kKeys = {
       {"trace", {}, {"speed", "duration_s"}},
       {"poisson", {}, {"rate_per_s", "stages", "duration_s"}},
+      {"filled", {}, {"rate_per_s", "stages", "duration_s"}},
       {"gamma", {"burstiness"}, {"rate_per_s", "stages", "duration_s"}},
       {"constant", {}, {"rate_per_s", "stages", "duration_s"}},
       {"closed_loop", {"clients"}, {"think_s", "duration_s"}},
@@ -152,11 +193,14 @@ void check(const ArrivalConfig& config) {
   if (drawn && config.rate_per_s.has_value() != config.stages.empty())
     fail_at("/load", config.rate_per_s ? "both rate_per_s and stages" : "no rate",
             "one of rate_per_s and stages");
+  if (config.kind == "filled" && config.stages.empty() && !config.duration)
+    fail_at("/load", "no duration_s", "one, to fill");
 }
 
 std::unique_ptr<ArrivalProcess> make_process(const ArrivalConfig& config, std::uint64_t seed) {
   if (config.kind == "trace") return std::make_unique<Scaled>(config.speed);
   if (config.kind == "closed_loop") return std::make_unique<AllAtOnce>();
+  if (config.kind == "filled") return std::make_unique<Filled>(config, seed);
   return std::make_unique<Renewal>(config, seed);
 }
 

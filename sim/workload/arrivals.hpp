@@ -29,6 +29,9 @@ struct RateStage {
 // Poisson, less comes in bursts, more is smoother; constant: evenly, the first one at 0) at a mean
 // of rate_per_s, or of each stage in turn; after the last stage nothing comes. A session counts as
 // one arrival, its first turn's.
+//
+// filled draws as poisson does and then scales the gaps of a stage so that exactly rate x duration
+// requests come in it, the last at its end: the "constant" load of inference-perf.
 struct ArrivalConfig {
   std::string kind = "trace";
   std::optional<double> rate_per_s;
@@ -42,12 +45,14 @@ struct ArrivalConfig {
 
   template <class F>
   void fields(F& f) {
-    f.choice("kind", kind, {"trace", "poisson", "gamma", "constant", "closed_loop"},
+    f.choice("kind", kind, {"trace", "poisson", "filled", "gamma", "constant", "closed_loop"},
              "trace: the workload's own times.");
-    f.optional("rate_per_s", rate_per_s, Range{1e-9, 1e9}, "poisson, gamma, constant: mean rate.");
+    f.optional("rate_per_s", rate_per_s, Range{1e-9, 1e9},
+               "poisson, filled, gamma, constant: mean rate.");
     f.optional("burstiness", burstiness, Range{1e-3, 1e3},
                "gamma: shape; below 1 in bursts, 1 as Poisson, above 1 smoother.");
-    f.optional("stages", stages, "poisson, gamma, constant: rates one after the other, then end.");
+    f.optional("stages", stages,
+               "poisson, filled, gamma, constant: rates one after the other, then end.");
     f.optional("speed", speed, Range{1e-6, 1e6},
                "trace: how many times faster than recorded; think times stay as they are.");
     f.optional("clients", clients, Range{0, 1e7},

@@ -118,6 +118,27 @@ TEST(Arrivals, PoissonStagesHaveTheirOwnRates) {
   EXPECT_LE(at.back(), 200);
 }
 
+TEST(Arrivals, FilledStagesHoldExactlyTheirRequestsTheLastAtTheirEnd) {
+  const auto filled = times(many(100), R"({"kind": "filled", "stages": [
+      {"rate_per_s": 2, "duration_s": 10}, {"rate_per_s": 0, "duration_s": 5},
+      {"rate_per_s": 4, "duration_s": 5}]})");
+  ASSERT_EQ(filled.size(), 40U);
+  EXPECT_TRUE(std::is_sorted(filled.begin(), filled.end()));
+  EXPECT_LT(filled[18], 10);
+  EXPECT_EQ(filled[19], 10);
+  EXPECT_GT(filled[20], 15);
+  EXPECT_EQ(filled[39], 20);
+}
+
+TEST(Arrivals, FilledGapsVaryAsPoissonsDo) {
+  const auto filled =
+      times(many(100000), R"({"kind": "filled", "rate_per_s": 100, "duration_s": 1000})");
+  ASSERT_EQ(filled.size(), 100000U);
+  const Gaps g = gaps(filled);
+  EXPECT_NEAR(g.mean, 0.01, 1e-4);
+  EXPECT_NEAR(g.variation, 1, 0.02);
+}
+
 TEST(Arrivals, AClosedLoopLeavesTheTimesToItsClients) {
   EXPECT_EQ(times(listed({3, 4}), R"({"kind": "closed_loop", "clients": 2, "think_s": 1})"),
             (std::vector<double>{0, 0}));
@@ -185,6 +206,7 @@ TEST(Arrivals, TheResolvedConfigurationReadsBackAsTheSameTimes) {
 }
 
 TEST(Arrivals, ComplaintsNameThePathAndWhatIsAllowed) {
+  EXPECT_NE(complaint(R"({"kind": "filled", "rate_per_s": 1})").find("/load"), std::string::npos);
   EXPECT_EQ(complaint(R"({"kind": "poisson"})"),
             "/load: found no rate; allowed: one of rate_per_s and stages");
   EXPECT_EQ(complaint(R"({"rate_per_s": 3})"),
