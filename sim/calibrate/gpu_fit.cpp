@@ -32,7 +32,11 @@ class Fitter {
     fit.compute = c[1];
     fit.memory = c[2];
     fit.exponent = c[3];
-    if (dtype == "fp8") fit.quantise = c[4];
+    if (dtype != "fp8") return;
+    fit.quantise = c[4];
+    // The kernel itself starts no slower than that of bf16.
+    fit.quantise_launch = std::max(Seconds(0), fit.launch - out_.profile.gemm_bf16.launch);
+    fit.unaligned_rows = unaligned_rows(table_, fit, out_.profile.peaks);
   }
 
   void mixture(MixtureFit& fit) {
@@ -73,10 +77,14 @@ class Fitter {
     for (const std::int64_t gpus : sizes) {
       std::string rows_of;
       const FitRows rows = all_reduce_rows(table_, gpus, rows_of);
-      const Coefficients c = one(fmt::format("all_reduce of {}", gpus), all_reduce_form(), rows,
+      const Coefficients c = one(fmt::format("all_reduce of {}", gpus), all_reduce_form(gpus), rows,
                                  rows_of, kHeldOutShapes);
       if (c.empty()) continue;
-      const AllReduceFit group{gpus, Seconds(c[0]), Bandwidth(c[1])};
+      AllReduceFit group{gpus, Seconds(c[0]), Bandwidth(c[1])};
+      if (c.size() > 2) {
+        group.one_step = Bandwidth(c[2]);
+        group.two_step_latency = Seconds(c[3]);
+      }
       const auto at = std::find_if(fit.groups.begin(), fit.groups.end(),
                                    [&](const AllReduceFit& g) { return g.gpus >= gpus; });
       if (at != fit.groups.end() && at->gpus == gpus)

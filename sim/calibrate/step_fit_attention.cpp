@@ -125,13 +125,32 @@ FitRows prefill_rows(const OperatorTable& table, const std::string& dtype, const
   return rows;
 }
 
-StepForm all_reduce_form() {
+StepForm all_reduce_form(std::int64_t gpus) {
   StepForm form;
-  form.parameters = {{"latency_s", 0, 1e-2, 1e-6}, {"bytes_per_s", 1e6, 1e13, 1e10}};
-  form.seconds = [](const Coefficients& c, const FitRow& row) { return c[0] + row.x[0] / c[1]; };
+  if (gpus == 2) {  // both ways move the same bytes in one exchange
+    form.parameters = {{"latency_s", 0, 1e-2, 1e-6}, {"bytes_per_s", 1e6, 1e13, 1e10}};
+    form.seconds = [](const Coefficients& c, const FitRow& row) { return c[0] + row.x[0] / c[1]; };
+    form.starts = [](const FitRows& rows) {
+      const Coefficients line = linear_relative_fit(rows, 1, true);
+      return std::vector<Coefficients>{{line[0], line[1] > 0 ? 1 / line[1] : 1e12}};
+    };
+    return form;
+  }
+  form.parameters = {{"latency_s", 0, 1e-2, 1e-6},
+                     {"bytes_per_s", 1e6, 1e13, 1e10},
+                     {"one_step_bytes_per_s", 1e6, 1e14, 1e10},
+                     {"two_step_latency_s", 0, 1e-2, 1e-6}};
+  form.seconds = [](const Coefficients& c, const FitRow& row) {
+    return std::min(c[0] + row.x[1] / c[2], c[3] + row.x[0] / c[1]);
+  };
   form.starts = [](const FitRows& rows) {
     const Coefficients line = linear_relative_fit(rows, 1, true);
-    return std::vector<Coefficients>{{line[0], line[1] > 0 ? 1 / line[1] : 1e12}};
+    const double rate = line[1] > 0 ? 1 / line[1] : 1e12;
+    std::vector<Coefficients> starts;
+    for (const double faster : {1.0, 2.0})
+      for (const double later : {1.0, 1.6})
+        starts.push_back({line[0], rate, faster * rate, later * line[0]});
+    return starts;
   };
   return form;
 }
@@ -142,7 +161,9 @@ FitRows all_reduce_rows(const OperatorTable& table, std::int64_t gpus, std::stri
   });
   FitRows rows;
   for (const AllReduceTiming& t : timings)
-    rows.push_back({{t.bytes}, t.seconds, static_cast<std::int64_t>(t.bytes)});
+    rows.push_back({{t.bytes, t.bytes * static_cast<double>(gpus - 1)},
+                    t.seconds,
+                    static_cast<std::int64_t>(t.bytes)});
   if (!timings.empty()) rows_of = timings.front().origin.release;
   return rows;
 }

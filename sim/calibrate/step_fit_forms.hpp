@@ -13,7 +13,11 @@
 namespace kvsim {
 
 // t0 + quantise + [compute^p + memory^p]^(1/p); start: grid over p and t0, 2 x 2 least squares.
+// fp8: of the rows with m > 2, those whose number is a multiple of 4.
 StepForm gemm_form(bool fp8);
+// What one row more than a multiple of 4 takes, in rows of `fit`: the median over shapes, from 513
+// to 2,049 rows; 0 without such timings.
+double unaligned_rows(const OperatorTable& table, const GemmFit& fit, const GpuPeaks& peaks);
 FitRows gemm_rows(const OperatorTable& table, const std::string& dtype, const GpuPeaks& peaks,
                   std::string& rows_of);
 
@@ -27,8 +31,9 @@ StepForm prefill_form();
 FitRows prefill_rows(const OperatorTable& table, const std::string& dtype, const GpuPeaks& peaks,
                      std::string& rows_of);
 
-// latency + bytes / rate
-StepForm all_reduce_form();
+// latency + bytes / rate of two; of more, min(latency + bytes of the others / rate, latency + bytes
+// / rate): one step or two.
+StepForm all_reduce_form(std::int64_t gpus);
 FitRows all_reduce_rows(const OperatorTable& table, std::int64_t gpus, std::string& rows_of);
 
 // The matrix form over the experts touched, with skewed routing.

@@ -2,6 +2,9 @@
 //          2 heads (2 rank + rope) operations per KV token instead, at a share of the peak;
 // prefill: t0c + max(pairs' operations / (eA P), cached KV bytes / (eD W)) + activations / (eT W);
 // mixed:   prefill + 1.8 decode.
+// Sequences that share a prefix read its blocks at about the same time, each in a thread block of
+// its own that starts at the prefix's start: the first read comes from memory, the others from the
+// second-level cache, in `repeated_read` of the time.
 // W and P are datasheet peaks, e* and t0* the GPU profile's. The cached-KV term is the operator's
 // memory side; the fits know only empty caches, which it leaves unchanged. Latent prefill works on
 // expanded keys and values and expands cached vectors again.
@@ -36,6 +39,7 @@ AttentionTime::AttentionTime(const StepTime::Context& context, const RankShape& 
   prefill_launch_ = fit.prefill_launch.count();
   const double kv_bytes =
       llm.kv_bytes_per_token_per_rank(kv_dtype, context.tensor_parallel).real() / real(llm.layers);
+  repeated_read_ = fit.repeated_read;
   context_read_ = kv_bytes / (fit.decode_memory * memory);
   decode_token_ = context_read_;
   if (llm.latent) {
@@ -68,10 +72,15 @@ double AttentionTime::layer_seconds(const StepShape& shape, const Load& load) co
   return prefill + mixed_factor_ * seconds;
 }
 
+double AttentionTime::decode_reads(const StepShape& shape) const {
+  const std::int64_t repeated = std::min(shape.repeated_context, shape.decode_context);
+  return real(shape.decode_context) - (1 - repeated_read_) * real(repeated);
+}
+
 double AttentionTime::seconds(const StepShape& shape) const {
   double seconds =
-      full_layers_ * layer_seconds(shape, {shape.prefill_pairs, real(shape.prefill_context),
-                                           real(shape.decode_context)});
+      full_layers_ *
+      layer_seconds(shape, {shape.prefill_pairs, real(shape.prefill_context), decode_reads(shape)});
   if (window_layers_ > 0) {
     const double context =
         std::min(real(shape.prefill_context), window_tokens_ * shape.prefill_sequences);

@@ -21,6 +21,8 @@ class AttentionTime {
     double context;
     double decode_context;
   };
+  // KV tokens that decodes read, those read again for another sequence counted in part.
+  [[nodiscard]] double decode_reads(const StepShape& shape) const;
   [[nodiscard]] double layer_seconds(const StepShape& shape, const Load& load) const;
 
   double full_layers_ = 0;
@@ -29,7 +31,8 @@ class AttentionTime {
   double mixed_factor_ = 1;
   double decode_floor_ = 0;
   double decode_launch_ = 0;
-  double decode_token_ = 0;  // seconds per KV token that decodes read
+  double decode_token_ = 0;   // seconds per KV token that decodes read
+  double repeated_read_ = 1;  // over the first read
   double prefill_launch_ = 0;
   double prefill_pair_ = 0;    // seconds per causal query-key pair
   double prefill_token_ = 0;   // seconds per new token

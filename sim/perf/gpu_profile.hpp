@@ -5,6 +5,7 @@
 // beyond the groups of the all-reduce table.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -98,13 +99,16 @@ struct GpuLink {
   }
 };
 
-// t(m, n, k) = t0 + [(2 * 64 ceil(m/64) n k / (compute P))^p + (bytes / (memory W))^p]^(1/p)
+// t(m, n, k) = t0 + [(2 rows n k / (compute P))^p + (bytes / (memory W))^p]^(1/p), rows = m padded
+// to a tile: of 64, of 16 with fp8 weights (sim/perf/matrix_time.cpp).
 struct GemmFit {
   Seconds launch{0};
   double compute = 1;
   double memory = 1;
   double exponent = 1;
   double quantise = 0;  // fp8: 5 m k bytes at this share of W turn activations into fp8; 0 = free
+  Seconds quantise_launch{0};  // fp8: the part of t0 that the quantising kernel takes
+  double unaligned_rows = 0;   // fp8: rows more when m is no multiple of what the kernels want
   Provenance provenance;
 
   template <class F>
@@ -114,6 +118,10 @@ struct GemmFit {
     f.required("memory_efficiency", memory, Range{0.01, 1.2}, "Reached share of the bandwidth.");
     f.required("exponent", exponent, Range{1, 20}, "p: 1 adds both, large takes the larger.");
     f.optional("quantise_efficiency", quantise, Range{0, 5}, "Share of W for quantisation.");
+    f.optional("quantise_launch_s", quantise_launch, Range{0, 1e-3},
+               "Part of launch_s that the quantising kernel takes.");
+    f.optional("unaligned_rows", unaligned_rows, Range{0, 1e4},
+               "What an unaligned number of rows costs, in rows.");
     f.required("provenance", provenance, "Where these come from.");
   }
 };
@@ -148,6 +156,7 @@ struct AttentionFit {
   double prefill_compute = 1;
   double prefill_transfer = 1;
   double latent_compute = 0.5;  // decode of latent attention in absorbed form
+  double repeated_read = 1;     // a KV token that another sequence of the step reads too, over one
   Provenance provenance;
 
   template <class F>
@@ -160,21 +169,39 @@ struct AttentionFit {
     f.required("prefill_transfer_efficiency", prefill_transfer, Range{0.01, 5}, "eT.");
     f.optional("latent_compute_efficiency", latent_compute, Range{0.01, 1.2},
                "Of the peak, decoding with latent attention.");
+    f.optional("repeated_read", repeated_read, Range{0.1, 1},
+               "Reading a KV token once more in the same decode step, over reading it first.");
     f.required("provenance", provenance, "Where these come from.");
   }
 };
 
-// One all-reduce inside a CUDA graph: latency + bytes / rate.
+// One all-reduce inside a CUDA graph. Small messages go in one step, every rank reading those of
+// all others; large ones in two (reduce-scatter, all-gather), which for two ranks is the same:
+//   min(latency + (gpus - 1) bytes / one_step, two_step_latency + bytes / rate)
+// Without a one-step rate: latency + bytes / rate.
 struct AllReduceFit {
   std::int64_t gpus = 0;
   Seconds latency{0};
   Bandwidth rate{0};
+  Bandwidth one_step{0};
+  Seconds two_step_latency{0};
 
   template <class F>
   void fields(F& f) {
     f.required("gpus", gpus, Range{2, 64}, "Ranks of the group.");
     f.required("latency_s", latency, Range{0, 1e-2}, "alpha.");
     f.required("bytes_per_s", rate, Range{1e6, 1e13}, "Message bytes per second, large messages.");
+    f.optional("one_step_bytes_per_s", one_step, Range{0, 1e14},
+               "Rate of reading the other ranks' small messages; 0 = one form for all sizes.");
+    f.optional("two_step_latency_s", two_step_latency, Range{0, 1e-2},
+               "alpha of large messages, where there is a one-step rate.");
+  }
+
+  [[nodiscard]] double seconds(double bytes) const {
+    const double others = static_cast<double>(gpus - 1);
+    if (one_step.count() == 0) return latency.count() + bytes / rate.count();
+    return std::min(latency.count() + others * bytes / one_step.count(),
+                    two_step_latency.count() + bytes / rate.count());
   }
 };
 

@@ -84,6 +84,7 @@ struct LlmProfile {
   std::string weight_dtype = "bf16";
   std::string kv_dtype = "bf16";
   std::int64_t max_model_len = 0;
+  bool sampling_filter = false;  // published generation settings: top-p or top-k
   double published_parameters = 0;
   Provenance provenance;
 
@@ -108,6 +109,9 @@ struct LlmProfile {
              "Weights as published; embedding and LM head stay bf16.");
     f.choice("kv_dtype", kv_dtype, {"bf16", "fp8"}, "KV cache unless the engine says otherwise.");
     f.required("max_model_len", max_model_len, Range{1, 1e9}, "Longest context, tokens.");
+    f.optional("sampling_filter", sampling_filter,
+               "The published generation settings ask for top-p or top-k, which a server applies "
+               "when a request does not say otherwise.");
     f.required("published_parameters", published_parameters, Range{1, 1e15},
                "Parameters as the model's authors state them.");
     f.required("provenance", provenance, "Where the shapes come from.");

@@ -21,6 +21,7 @@ class MatrixTime {
 
  private:
   [[nodiscard]] double linear_seconds(const Linear& linear, double tokens) const;
+  [[nodiscard]] double rows_computed(double tokens, const GemmFit& fit, bool fp8) const;
   [[nodiscard]] double sum_seconds(const std::vector<Linear>& linears, double tokens) const;
   [[nodiscard]] double experts_seconds(double tokens) const;
   [[nodiscard]] double elementwise_seconds(double elements, double tokens) const;
@@ -29,7 +30,9 @@ class MatrixTime {
   StepTime::Context context_;
   RankShape rank_;
   AllReduceFit all_reduce_;  // unused when one rank
-  bool fp8_units_ = false;   // fp8 weights and activations; else fp8 weights only save bytes
+  double last_rank_ = 0;     // seconds that the last of the ranks comes late to an all-reduce
+  double largest_graph_ = 0;
+  bool fp8_units_ = false;  // fp8 weights and activations; else fp8 weights only save bytes
   double weight_bytes_ = 2;
   double expert_bytes_ = 2;
 };

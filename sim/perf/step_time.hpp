@@ -22,7 +22,9 @@ struct StepShape {
   std::int32_t decode_sequences = 0;
   std::int64_t decode_context = 0;         // sum of KV tokens read by decodes
   std::int64_t decode_window_context = 0;  // the same, each capped at the sliding window
-  std::int32_t sampled = 0;                // sequences that produce a token: rows of the LM head
+  // KV tokens that sequences of the engine hold in common, each counted once less than it is held.
+  std::int64_t repeated_context = 0;
+  std::int32_t sampled = 0;  // sequences that produce a token: rows of the LM head
 };
 
 class StepTime {

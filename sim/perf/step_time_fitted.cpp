@@ -1,6 +1,8 @@
 // Step time as a sum over operators, each with coefficients fitted to measured kernels:
 //
 //   kernels = layers' products (MatrixTime) + attention (AttentionTime) + LM head + sampling
+//   sampling = sampler + sampler_row * rows, and where the model's published settings ask for top-p
+//              or top-k: filter + rows * vocabulary * filter bytes / memory bandwidth
 //   gpu     = kernels * (prefill_factor when the step holds prompt tokens) + gaps
 //
 // Batches up to the largest captured CUDA graph cost what the next captured size costs. Published
@@ -90,8 +92,15 @@ class FittedStepTime final : public StepTime {
   }
   [[nodiscard]] double sampling(std::int64_t rows) const {
     const EngineOverheads& overheads = context_.overheads;
+    const double filter = context_.llm.sampling_filter ? filter_seconds(rows) : 0;
     return matrix_.head_seconds(rows) + overheads.sampler.count() +
-           overheads.sampler_row.count() * static_cast<double>(rows);
+           overheads.sampler_row.count() * static_cast<double>(rows) + filter;
+  }
+  // Every rank sorts whole rows.
+  [[nodiscard]] double filter_seconds(std::int64_t rows) const {
+    const double words = static_cast<double>(rows * context_.llm.vocabulary);
+    const double memory = context_.gpu.elementwise.memory * context_.gpu.peaks.memory.count();
+    return context_.overheads.filter.count() + words * context_.overheads.filter_bytes / memory;
   }
 
   Context context_;

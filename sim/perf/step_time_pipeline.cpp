@@ -74,6 +74,7 @@ class PipelinedStepTime final : public StepTime {
     share.decode_sequences = whole(shape.decode_sequences, decodes);
     share.decode_context = groups_of(shape.decode_context, decodes);
     share.decode_window_context = groups_of(shape.decode_window_context, decodes);
+    share.repeated_context = shape.repeated_context / decodes;
     share.sampled = std::min(whole(shape.sampled, parts(shape.sampled)),
                              share.prefill_sequences + share.decode_sequences);
     return share;
