@@ -29,8 +29,8 @@ class PrefixGroups {
     }
   }
 
-  ContentRun draw() {
-    const std::size_t group = draw_group();
+  ContentRun draw() { return text(draw_group()); }
+  [[nodiscard]] ContentRun text(std::size_t group) const {
     return {content_stream(StreamKind::kShared, group), 0, lengths_[group]};
   }
 
@@ -47,6 +47,48 @@ class PrefixGroups {
   std::vector<double> cumulative_;  // weights of the groups up to each; empty = all equal
 };
 
+// The prompts of `users`: what follows the group's text, and how long the answer is.
+class FixedPrompts {
+ public:
+  struct Prompt {
+    std::size_t group;
+    ContentRun text;
+    std::int64_t output;
+  };
+
+  FixedPrompts(const GeneratorConfig& config, const GeneratorSeeds& seeds) {
+    const CountDistribution input(config.input, "/workload/input");
+    const CountDistribution output(config.output, "/workload/output");
+    Rng rng = stream(seeds.prefixes, "workload/users");
+    const auto groups = static_cast<std::size_t>(config.prefix->groups);
+    const auto users = static_cast<std::size_t>(*config.prefix->users);
+    prompts_.reserve(groups * users);
+    for (std::size_t i = 0; i < groups * users; ++i)
+      prompts_.push_back({i / users,
+                          {content_stream(StreamKind::kShared, kFirst + i), 0, input.draw(rng)},
+                          output.draw(rng)});
+    Rng order = stream(seeds.prefixes, "workload/order_of_users");
+    for (std::size_t i = prompts_.size(); i > 1; --i)
+      std::swap(prompts_[i - 1], prompts_[order.below(i)]);
+  }
+
+  [[nodiscard]] const Prompt& at(std::int64_t request) const {
+    return prompts_[static_cast<std::size_t>(request) % prompts_.size()];
+  }
+
+ private:
+  static constexpr std::uint64_t kFirst = 1ULL << 40;  // beyond every group's number
+  std::vector<Prompt> prompts_;                        // in the order of their requests
+};
+
+void check(const GeneratorConfig& config) {
+  if (!config.prefix || !config.prefix->users) return;
+  if (config.sessions) fail_at("/workload/prefix/users", "it with sessions", "one of the two");
+  if (config.prefix->choice != "uniform")
+    fail_at("/workload/prefix/choice", "\"" + config.prefix->choice + "\" with users",
+            "\"uniform\"");
+}
+
 class Generator final : public RequestSource {
  public:
   Generator(const GeneratorConfig& config, const GeneratorSeeds& seeds)
@@ -58,6 +100,7 @@ class Generator final : public RequestSource {
         config_(config),
         seeds_(seeds) {
     if (config.prefix) prefix_.emplace(*config.prefix, seeds);
+    if (config.prefix && config.prefix->users) fixed_.emplace(config, seeds);
     if (config.sessions) sessions_.emplace(*config.sessions, seeds.draws);
   }
 
@@ -65,6 +108,8 @@ class Generator final : public RequestSource {
     if (made_ == requests_) return false;
     if (sessions_) {
       if (!next_turn(request)) return false;
+    } else if (fixed_) {
+      fixed(request);
     } else {
       single(request);
     }
@@ -135,6 +180,15 @@ class Generator final : public RequestSource {
 
   [[nodiscard]] ContentRun fresh_text(std::int64_t tokens) const {
     return {content_stream(StreamKind::kPrompt, static_cast<std::uint64_t>(made_)), 0, tokens};
+  }
+
+  void fixed(Request& request) {
+    reset(request);
+    const FixedPrompts::Prompt& prompt = fixed_->at(made_);
+    request.prompt.push_back(prefix_->text(prompt.group));
+    request.prompt.push_back(prompt.text);
+    request.input = Tokens(request.prompt.front().length + prompt.text.length);
+    request.output = Tokens(prompt.output);
   }
 
   void single(Request& request) {
@@ -211,6 +265,7 @@ class Generator final : public RequestSource {
   Rng input_rng_;
   Rng output_rng_;
   std::optional<PrefixGroups> prefix_;
+  std::optional<FixedPrompts> fixed_;
   std::optional<Sessions> sessions_;
   GeneratorConfig config_;
   GeneratorSeeds seeds_;
@@ -225,6 +280,7 @@ std::optional<std::int64_t> GeneratorConfig::known_requests() const {
 
 std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config,
                                               const GeneratorSeeds& seeds) {
+  check(config);
   return std::make_unique<Generator>(config, seeds);
 }
 

@@ -17,11 +17,16 @@ namespace kvsim {
 // Prompts begin with the text of one of `groups` groups (system prompts, documents), whose length
 // is drawn once a group and comes on top of the input's. A session keeps the group of its first
 // turn.
+//
+// With `users` there are so many prompts in a group and no others, each with its own text, input
+// and output: requests take all of them in turn, in an order that is shuffled once, and begin again
+// (inference-perf's shared_prefix). Stages have the same prompts and begin with the same one.
 struct PrefixConfig {
   std::int64_t groups = 1;
   CountConfig length;
   std::string choice = "uniform";
   double exponent = 1;
+  std::optional<std::int64_t> users;
 
   template <class F>
   void fields(F& f) {
@@ -31,6 +36,8 @@ struct PrefixConfig {
              "How a request or session picks its group: zipf gives group k the weight "
              "1 / k^exponent.");
     f.optional("exponent", exponent, Range{0, 10}, "Of zipf.");
+    f.optional("users", users, Range{1, 1e6},
+               "Prompts of each group, which come again and again. Default: every prompt is new.");
   }
 };
 
@@ -87,11 +94,11 @@ struct GeneratorConfig {
 // of another, with the same text and length, however many groups they have.
 struct GeneratorSeeds {
   std::uint64_t draws = 0;     // everything else
-  std::uint64_t prefixes = 0;  // lengths of prefix groups
+  std::uint64_t prefixes = 0;  // lengths of prefix groups, prompts of their users
 };
 
-// Throws ConfigError with JSON paths below /workload. Memory: a prefix group takes 16 bytes, the
-// session under way the runs of its history.
+// Throws ConfigError with JSON paths below /workload. Memory: a prefix group takes 16 bytes, a user
+// 32, the session under way the runs of its history.
 [[nodiscard]] std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config,
                                                             const GeneratorSeeds& seeds);
 [[nodiscard]] inline std::unique_ptr<RequestSource> make_generator(const GeneratorConfig& config,

@@ -121,6 +121,10 @@ class BothPools {
 
   void compare() {
     ASSERT_EQ(pool_.free(), static_cast<std::int32_t>(slow_.queue.size()));
+    std::int64_t repeated = 0;
+    for (const auto& [id, count] : slow_.references)
+      repeated += std::max<std::int64_t>(0, count - 1);
+    ASSERT_EQ(pool_.repeated(), repeated);
     ASSERT_DOUBLE_EQ(pool_.usage(), 1.0 - slow_.queue.size() / (blocks_ - 1.0));
     ASSERT_EQ(recording_.heard, slow_.heard);
     for (std::uint64_t chain = 0; chain < kChains; ++chain) {

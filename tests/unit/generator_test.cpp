@@ -222,6 +222,48 @@ TEST(Generator, PrefixesHaveSeedsOfTheirOwn) {
   for (const auto& prefix : few) EXPECT_TRUE(many.contains(prefix));
 }
 
+TEST(Generator, UsersPromptsComeInTurnAndAgain) {
+  const auto requests = generate(R"({"requests": 13, "prefix":
+      {"groups": 2, "length": {"kind": "constant", "value": 50}, "users": 3},
+      "input": {"kind": "uniform", "min": 5, "max": 90}})");
+  std::set<std::uint64_t> texts;
+  for (std::size_t i = 0; i < 6; ++i) texts.insert(requests[i].prompt.back().stream);
+  EXPECT_EQ(texts.size(), 6U);
+  for (std::size_t i = 6; i < requests.size(); ++i) {
+    EXPECT_EQ(requests[i].prompt, requests[i - 6].prompt);
+    EXPECT_EQ(requests[i].output, requests[i - 6].output);
+    EXPECT_NE(requests[i].answer_stream, requests[i - 6].answer_stream);
+  }
+}
+
+TEST(Generator, UsersOfAGroupShareItsText) {
+  const auto requests = generate(R"({"requests": 12, "prefix":
+      {"groups": 4, "length": {"kind": "constant", "value": 50}, "users": 3}})");
+  std::map<std::uint64_t, int> groups;
+  for (const Request& request : requests) ++groups[request.prompt.front().stream];
+  EXPECT_EQ(groups.size(), 4U);
+  for (const auto& [group, count] : groups) EXPECT_EQ(count, 3);
+}
+
+TEST(Generator, UsersComeInAnotherOrderWithAnotherPrefixSeedOnly) {
+  const GeneratorConfig config = config_of(R"({"requests": 60, "prefix":
+      {"groups": 20, "length": {"kind": "constant", "value": 50}, "users": 3}})");
+  const auto order = [&](GeneratorSeeds seeds) {
+    std::vector<std::uint64_t> out;
+    for (const Request& request : all(*make_generator(config, seeds)))
+      out.push_back(request.prompt.back().stream);
+    return out;
+  };
+  EXPECT_EQ(order({1, 7}), order({2, 7}));
+  EXPECT_NE(order({1, 7}), order({1, 8}));
+}
+
+TEST(Generator, UsersAreNotForSessions) {
+  EXPECT_EQ(complaint(R"({"sessions": {}, "prefix": {"groups": 1, "users": 2,
+                          "length": {"kind": "constant", "value": 5}}})"),
+            "/workload/prefix/users: found it with sessions; allowed: one of the two");
+}
+
 // Far below what this costs in a release (some 0.2 us), so that a slow machine passes.
 TEST(Generator, IsNoBottleneck) {
   const auto source = make_generator(config_of(R"({"requests": 200000})"), 1);
