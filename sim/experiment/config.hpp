@@ -11,6 +11,7 @@
 #include "sim/experiment/faults.hpp"
 #include "sim/experiment/network.hpp"
 #include "sim/frontend/frontend.hpp"
+#include "sim/perf/model_overlay.hpp"
 #include "sim/store/host.hpp"
 
 namespace kvsim {
@@ -299,6 +300,7 @@ struct ExperimentConfig {
   MeasureConfig measure;
   SloConfig slo;
   CostConfig cost;
+  std::vector<ModelOverride> model_overrides;
   std::int64_t seed = 1;
   bool deterministic = false;
   std::vector<std::string> assume_free;
@@ -328,6 +330,7 @@ struct ExperimentConfig {
     f.optional("measure", measure, "What is measured.");
     f.optional("slo", slo, "Bounds that a good request keeps.");
     f.optional("cost", cost, "Prices.");
+    f.optional("model_overrides", model_overrides, "Changes to numbers of model files.");
     f.optional("seed", seed, Range{0, 9e15}, "Of all random streams.");
     f.optional("deterministic", deterministic, "Service times are means instead of draws.");
     f.optional("assume_free", assume_free,

@@ -23,6 +23,7 @@
 #include "sim/experiment/stages.hpp"
 #include "sim/kv/conn_remote_prefill.hpp"
 #include "sim/perf/model_files.hpp"
+#include "sim/perf/model_overlay.hpp"
 #include "sim/perf/price_book.hpp"
 #include "sim/report/summary.hpp"
 
@@ -131,11 +132,17 @@ Simulation::State::State(const ConfigNode& experiment)
       node(json, experiment.file(), experiment.path()),
       config(read_config<ExperimentConfig>(node)),
       recorder(make_recorder(config)) {
+  // Every model file is read by the end of this constructor.
+  const ModelOverlay overlay(config.model_overrides,
+                             node.has("model_overrides") ? node.at("model_overrides") : node);
   read();
   resolve();
   build();
   // Last, because it may take a while and the rest is quickly told.
   total_requests = plan->count();
+  for (const ModelOverride& change : overlay.unused())
+    config.warnings.push_back(
+        fmt::format("model override {}: nothing here uses that model", change.text()));
 }
 
 void Simulation::State::read() {
@@ -192,6 +199,8 @@ void Simulation::State::resolve() {
   provenance.profiles.push_back("prices/" + prices.name);
   for (const std::string& name : load_calibrations(json, node.file()).names)
     provenance.profiles.push_back("calibration/" + name);
+  for (const ModelOverride& change : config.model_overrides)
+    provenance.assumed_profiles.push_back(change.text());
   for (const PoolPlan& pool : pools)
     for (const std::string& name : pool.assumed)
       if (std::find(provenance.assumed_profiles.begin(), provenance.assumed_profiles.end(), name) ==
