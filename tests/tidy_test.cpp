@@ -59,6 +59,7 @@ const std::vector<IncludeRule> kIncludeRules = {
      {"sim/experiment/", "sim/frontend/", "sim/engine/", "sim/kv/", "sim/store/", "sim/report/",
       "sim/des/", "sim/probe/", "sim/calibrate/", "sim/explain/", "sim/workload/", "sim/perf/",
       "sim/base/"}},
+    {"sim/validate/storage_", {"sim/validate/", "sim/store/", "sim/des/", "sim/base/"}},
     // How measurements become experiments and results become numbers: no simulation in here.
     {"sim/validate/",
      {"sim/validate/", "sim/report/request_record.hpp", "sim/report/output_file.hpp", "sim/base/"}},

@@ -2,10 +2,15 @@
 // or by size, behind a latency that is mostly network. Optional burst credit: a budget of bytes at
 // a higher rate, which comes back while the volume is idle.
 //
+// Several calls at a time share the caps. Not evenly where a service of many servers is behind it:
+// a call's latency and work are drawn with a mean of 1 (`read_spread`, `write_spread`).
+//
 // Leaves out: the caps of the machine it is attached to, and noisy neighbours.
+#include <cmath>
 #include <limits>
 
 #include "sim/base/registry.hpp"
+#include "sim/base/rng.hpp"
 #include "sim/des/shared_server.hpp"
 #include "sim/store/disk_parts.hpp"
 #include "sim/store/disk_profile.hpp"
@@ -40,15 +45,18 @@ class CloudVolume : public Disk {
         rate_(figures_.rate_cap() * speed_),
         space_(figures_.capacity),
         credit_(figures_.burst_credit, rate_),
+        deterministic_(context.deterministic),
+        rng_(stream(context.seed, "disk/" + context.name)),
         device_(tasks_, context.name, "disk", 1) {}
 
   Task io(DiskIo io) override {
     if (io.bytes <= Bytes(0)) co_return;
     const InFlight flight(io, figures_.operation);
+    const double luck = draw(io.write ? figures_.write_spread : figures_.read_spread);
     const Seconds latency =
-        (io.write ? figures_.write_latency : figures_.read_latency) / (speed_ * share_);
+        (io.write ? figures_.write_latency : figures_.read_latency) * (luck / (speed_ * share_));
     co_await tasks_.sleep(latency);
-    const double work = device_seconds(io, flight);
+    const double work = device_seconds(io, flight) * luck;
     const Seconds service(work / share_ * flight.request.real() / io.bytes.real());
     double cap = flight.cap(io.bytes, latency, service).count();
     if (io.most > Bandwidth(0)) cap = cap > 0 ? std::min(cap, io.most.count()) : io.most.count();
@@ -85,6 +93,13 @@ class CloudVolume : public Disk {
   [[nodiscard]] Bandwidth moving_rate(bool write) const {
     return write && figures_.write_rate > Bandwidth(0) ? figures_.write_rate * speed_ : rate_;
   }
+  // Of mean 1, so that draws leave the throughput as it is.
+  double draw(double spread) {
+    constexpr double kQuantile99 = 2.3263478740408408;  // of the standard normal
+    const double deviation = std::log(spread) / kQuantile99;
+    return deterministic_ || spread <= 1 ? 1
+                                         : rng_.lognormal(-deviation * deviation / 2, deviation);
+  }
   double device_seconds(const DiskIo& io, const InFlight& flight) {
     const double paid = credit_.begin(io.bytes, tasks_.now());
     const Bandwidth rate = moving_rate(io.write);
@@ -102,6 +117,8 @@ class CloudVolume : public Disk {
   Bandwidth rate_;
   DiskSpace space_;
   Reserve credit_;
+  bool deterministic_;
+  Rng rng_;
   SharedServer device_;
   Bytes read_{0};
   Bytes written_{0};

@@ -80,6 +80,8 @@ struct VolumeFigures {
   Bandwidth write_rate{0};
   Seconds read_latency{1e-3};
   Seconds write_latency{1e-3};
+  double read_spread = 1;
+  double write_spread = 1;
   Bandwidth burst{0};
   Bytes burst_credit{0};
 
@@ -98,6 +100,9 @@ struct VolumeFigures {
                "Writes, where lower; 0 = as read.");
     f.optional("read_latency_s", read_latency, Range{0, 10}, "To the first byte.");
     f.optional("write_latency_s", write_latency, Range{0, 10}, "Beside the transfer.");
+    f.optional("read_spread", read_spread, Range{1, 100},
+               "p99 over p50 of what one read among others takes.");
+    f.optional("write_spread", write_spread, Range{1, 100}, "The same of a write.");
     f.optional("burst_bytes_per_s", burst, Range{0, 1e13},
                "Throughput while credit lasts; 0 = no bursts.");
     f.optional("burst_credit_bytes", burst_credit, Range{0, 1e15},
