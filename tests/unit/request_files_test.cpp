@@ -94,7 +94,8 @@ TEST_F(RequestFiles, ARowEndsWithTheStagesOfItsFetch) {
   csv.finished(completed_record(3, 1.5, 0.25, 0.125, 9));
   csv.close({});
   const std::string text = content(file("requests.csv"));
-  EXPECT_NE(text.find(",other_s,fetch_client_s,fetch_network_s,stage\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(",other_s,fetch_client_s,fetch_network_s,stage\n"), std::string::npos)
+      << text;
   EXPECT_TRUE(text.ends_with(",0.031250000,0.031250000,0.000000000,0\n")) << text;
 }
 
