@@ -16,6 +16,7 @@
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
+#include "sim/cli/validate_storage.hpp"
 #include "sim/cli/validate_modes.hpp"
 #include "sim/cli/validation_runs.hpp"
 #include "sim/report/output_file.hpp"
@@ -71,10 +72,36 @@ std::vector<bool> choose(const ValidateArguments& arguments,
   return out;
 }
 
-// The templates that serve a chosen case. Other files of the folder have other schemas; a broken
-// template is only an error when it may be needed.
-std::vector<Study> load_studies(const ValidateArguments& arguments,
-                                const std::set<std::string, std::less<>>& needed) {
+// The plan of all runs. A template with an error is told on standard error; the others go on.
+struct Plan {
+  std::vector<Study> studies;
+  std::vector<PlannedRun> runs;
+  int exit_code = kExitOk;
+};
+
+// Adds what the template in `file` makes of the chosen cases, if it serves one of them.
+void plan_study(const ValidateArguments& arguments, const std::string& file,
+                const std::set<std::string, std::less<>>& needed,
+                const std::vector<ValidationCase>& cases, const std::vector<bool>& chosen,
+                Plan& plan) {
+  const Json json = load_json(file);
+  if (!json.is_object() || !json.value("schema", "").starts_with("kvsim.validation/")) return;
+  const Json names = json.value("studies", Json::array());
+  if (std::none_of(names.begin(), names.end(), [&](const Json& name) {
+        return name.is_string() && needed.contains(name.get<std::string>());
+      }))
+    return;
+  Study study(file);
+  for (PlannedRun& run : study.plan(cases, chosen, arguments.per_request))
+    plan.runs.push_back(std::move(run));
+  plan.studies.push_back(std::move(study));
+}
+
+Plan plan_studies(const ValidateArguments& arguments, const std::vector<ValidationCase>& cases,
+                  const std::vector<bool>& chosen) {
+  std::set<std::string, std::less<>> needed;
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    if (chosen[i]) needed.emplace(cases[i].study());
   std::vector<std::string> files;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(arguments.templates, error))
@@ -83,18 +110,27 @@ std::vector<Study> load_studies(const ValidateArguments& arguments,
     throw ConfigError(fmt::format("--templates: found no folder {}; allowed: one with templates",
                                   arguments.templates));
   std::sort(files.begin(), files.end());
-  std::vector<Study> out;
+  Plan plan;
   for (const std::string& file : files) {
-    const Json json = load_json(file);
-    if (!json.is_object() || !json.value("schema", "").starts_with("kvsim.validation/")) continue;
-    const Json names = json.value("studies", Json::array());
-    if (std::none_of(names.begin(), names.end(), [&](const Json& name) {
-          return name.is_string() && needed.contains(name.get<std::string>());
-        }))
-      continue;
-    out.emplace_back(file);
+    try {
+      plan_study(arguments, file, needed, cases, chosen, plan);
+    } catch (const ConfigError& complaint) {
+      fmt::print(stderr, "{}\n", complaint.what());
+      plan.exit_code = kExitUser;
+    }
   }
-  return out;
+  return plan;
+}
+
+// Chosen cases without a run have rows, too, so that a gap is seen.
+void add_gaps(const std::vector<bool>& chosen, const std::vector<PlannedRun>& runs,
+              const std::vector<std::vector<Prediction>>& wanted,
+              std::vector<Prediction>& predictions) {
+  std::vector<bool> open = chosen;
+  for (const PlannedRun& run : runs)
+    for (const CaseCut& cut : run.cuts) open[cut.of_case] = false;
+  for (std::size_t i = 0; i < open.size(); ++i)
+    if (open[i]) predictions.insert(predictions.end(), wanted[i].begin(), wanted[i].end());
 }
 
 // Model overrides of a file, laid over those that a template has itself.
@@ -130,13 +166,14 @@ void tell_gaps(const std::vector<ValidationCase>& cases, const std::vector<bool>
 }
 
 void report(const ValidateArguments& arguments, const std::vector<ValidationCase>& cases,
-            const ValidationOutcome& outcome) {
+            const std::vector<StudyGrade>& grades, const ValidationOutcome& outcome) {
   const fs::path folder = arguments.runs.folder;
   write_predictions((folder / "predictions.csv").string(), cases, outcome.predictions);
   const std::vector<ErrorRow> rows = error_rows(cases, outcome.predictions);
-  write_json_file((folder / "errors.json").string(),
-                  {{"schema", "kvsim.validation_errors/1"}, {"errors", errors_json(rows)}});
-  fmt::print("{}", error_table(rows));
+  write_json_file((folder / "errors.json").string(), {{"schema", "kvsim.validation_errors/1"},
+                                                      {"errors", errors_json(rows)},
+                                                      {"grades", grades_json(grades)}});
+  fmt::print("{}{}", error_table(rows), grade_table(grades));
 }
 
 int run_validate(const ValidateArguments& arguments) {
@@ -146,29 +183,24 @@ int run_validate(const ValidateArguments& arguments) {
                                                     ? std::vector<Measurement>()
                                                     : read_measurements(arguments.measurements);
   const std::vector<bool> chosen = choose(arguments, cases);
-  std::set<std::string, std::less<>> needed;
-  for (std::size_t i = 0; i < cases.size(); ++i)
-    if (chosen[i]) needed.emplace(cases[i].study());
-  const std::vector<Study> studies = load_studies(arguments, needed);
-  std::vector<PlannedRun> runs;
-  for (const Study& study : studies)
-    for (PlannedRun& run : study.plan(cases, chosen, arguments.per_request))
-      runs.push_back(std::move(run));
-  add_overrides(arguments.overrides, runs);
+  Plan plan = plan_studies(arguments, cases, chosen);
+  add_overrides(arguments.overrides, plan.runs);
   const auto wanted = wanted_predictions(cases, measurements);
-  const ValidationOutcome outcome = run_validation(arguments.runs, runs, cases, wanted);
+  ValidationOutcome outcome = run_validation(arguments.runs, plan.runs, cases, wanted);
   if (arguments.runs.plan_only) {
     fmt::print("{} runs planned: {}/runs\n", outcome.runs, arguments.runs.folder.string());
-    return kExitOk;
+    return plan.exit_code;
   }
-  report(arguments, cases, outcome);
-  tell_gaps(cases, chosen, studies, outcome.predictions);
+  add_gaps(chosen, plan.runs, wanted, outcome.predictions);
+  predict_storage(plan.studies, cases, outcome.predictions);
+  report(arguments, cases, grade(plan.studies, plan.runs, cases, outcome.predictions), outcome);
+  tell_gaps(cases, chosen, plan.studies, outcome.predictions);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
   fmt::print("{} runs, {} taken over, {} failed, {:.1f} s; predictions: {}\n", outcome.runs,
              outcome.taken_over, outcome.failed, wall.count(),
              (arguments.runs.folder / "predictions.csv").string());
   constexpr int kInterrupted = 130;
-  return outcome.interrupted ? kInterrupted : outcome.exit_code;
+  return outcome.interrupted ? kInterrupted : std::max(plan.exit_code, outcome.exit_code);
 }
 
 bool in_cases(const ValidateArguments& arguments) {

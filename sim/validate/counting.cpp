@@ -85,6 +85,7 @@ std::optional<double> success_share(const Counted& c) {
 }
 
 std::optional<double> makespan(const Counted& c) {
+  if (c.answered.empty()) return std::nullopt;
   double begin = c.answered.front()->sent.count();
   double end = 0;
   for (const RequestRecord* r : c.answered) {
@@ -125,6 +126,10 @@ const std::vector<Metric>& metrics() {
        nullptr},
       {"e2e_per_output_token", D::kSeconds, per_output_token, nullptr},
       {"kv_transfer_time", D::kSeconds, [](R r) { return plain(r.fetch.count()); }, nullptr},
+      // Of KV that a decode replica pulls: the whole prompt's.
+      {"kv_transfer_token_rate", D::kTokenRate,
+       [](R r) { return r.fetch.count() > 0 ? plain(input(r) / r.fetch.count()) : std::nullopt; },
+       nullptr},
       {"queue_time", D::kSeconds, [](R r) { return plain(r.queue.count()); }, nullptr},
       {"prompt_len", D::kTokens, [](R r) { return plain(input(r)); }, nullptr},
       {"output_len", D::kTokens, [](R r) { return plain(output(r)); }, nullptr},
@@ -185,6 +190,10 @@ std::optional<double> per_si(Dimension dimension, const std::string& unit) {
                                   {D::kRequestRate, "req/min", 60},
                                   {D::kRequests, "req", 1},
                                   {D::kTokens, "tok", 1},
+                                  // The metric's factor is bytes a token.
+                                  {D::kTokens, "MB", 1e-6},
+                                  {D::kTokens, "GB", 1e-9},
+                                  {D::kTokenRate, "GB/s", 1e-9},
                                   {D::kShare, "%", 100},
                                   {D::kShare, "", 1},
                                   {D::kShare, "-", 1}};
@@ -276,6 +285,18 @@ std::optional<double> statistic(const std::vector<Sample>& samples, std::string 
   return std::nullopt;
 }
 
+std::optional<double> mean_of_stages(const std::vector<const StageOutcome*>& stages,
+                                     const CountingRules& rules, const std::string& metric,
+                                     const std::string& stat, const std::string& unit) {
+  double sum = 0;
+  for (const StageOutcome* stage : stages) {
+    const auto value = measure({stage}, rules, metric, stat, unit);
+    if (!value) return std::nullopt;
+    sum += *value;
+  }
+  return sum / static_cast<double>(stages.size());
+}
+
 }  // namespace
 
 std::optional<double> measure(const std::vector<const StageOutcome*>& stages,
@@ -287,8 +308,11 @@ std::optional<double> measure(const std::vector<const StageOutcome*>& stages,
   if (known == nullptr) return std::nullopt;
   const auto factor = per_si(known->dimension, unit);
   if (!factor) return std::nullopt;
+  if (rules.token_rates == "mean" && known->total != nullptr && stages.size() > 1 &&
+      known->dimension == Dimension::kTokenRate)
+    return mean_of_stages(stages, rules, metric, stat, unit);
   const Counted counted = count(stages, rules);
-  if (counted.answered.empty()) return std::nullopt;
+  if (counted.sent.empty()) return std::nullopt;
   std::optional<double> value;
   if (known->total != nullptr) {
     value = known->total(counted);

@@ -29,6 +29,8 @@ struct MetricMeaning {
 struct CountingRules {
   std::string requests = "completed";
   std::string seconds = "span";
+  // Of several stages: "together", or "mean": token rates are the mean of those of the stages.
+  std::string token_rates = "together";
   std::map<std::string, MetricMeaning> metrics;
 };
 

@@ -50,9 +50,10 @@ std::string folder_name(std::string text) {
 
 CountingRules read_counting(const ConfigNode& node) {
   CountingRules rules;
-  check_keys(node, {"requests", "seconds", "metrics"});
+  check_keys(node, {"requests", "seconds", "token_rates", "metrics"});
   rules.requests = one_of(node, "requests", rules.requests, {"completed", "sent"});
   rules.seconds = one_of(node, "seconds", rules.seconds, {"duration", "span", "sending"});
+  rules.token_rates = one_of(node, "token_rates", rules.token_rates, {"together", "mean"});
   if (!node.has("metrics")) return rules;
   const ConfigNode metrics = node.at("metrics");
   metrics.expect_object();
@@ -230,6 +231,7 @@ class RunPlan {
     if (levels_.empty() || !restart) {
       Json stages = first;
       for (const Json& level : levels_) stages.push_back(stage(level));
+      if (levels_.empty() && !first.empty()) stages.push_back({{"name", "main"}});
       if (!stages.empty()) base["stages"] = stages;
       run.experiments.push_back(std::move(base));
       return;
