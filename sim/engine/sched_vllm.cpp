@@ -66,6 +66,7 @@ class VllmScheduler final : public Scheduler {
 
   void complete(StepPlan& plan) {
     decodes_.describe(plan.shape);
+    plan.shape.repeated_context = pool_.repeated() * limits_.block_tokens;
     if (limits_.wasted_last_step) waste(plan);
     if (!plan.empty()) decodes_.advance(plan.finishing);
     for (Sequence* sequence : delayed_) decodes_.add(*sequence);
@@ -102,6 +103,7 @@ class VllmScheduler final : public Scheduler {
     for (Sequence* sequence : decodes_.crossing()) grow_decode(*sequence);
     shape = {};
     decodes_.describe(shape);
+    shape.repeated_context = pool_.repeated() * limits_.block_tokens;
     decodes_.advance(unexpected_);
     KV_CHECK(unexpected_.empty());
   }

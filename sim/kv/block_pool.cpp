@@ -54,6 +54,7 @@ void BlockPool::share(std::span<const BlockHash> hashes, std::vector<BlockId>& o
     KV_CHECK(id != 0, "hash {:#x} is not cached", hash);
     if (in_use(id)) {
       ++blocks_[id].next;
+      ++repeated_;
     } else {
       link(previous(id), next(id));
       blocks_[id].previous = kInUse;
@@ -122,7 +123,10 @@ void BlockPool::release(std::span<const BlockId> blocks) {
     const BlockId id = blocks[i];
     Block& block = blocks_[id];
     KV_CHECK(in_use(id) && block.next > 0, "block {} is free already", id);
-    if (--block.next > 0) continue;
+    if (--block.next > 0) {
+      --repeated_;
+      continue;
+    }
     ++free_;
     if (block.hash == 0 && options_.unhashed_to_front) {
       if (first_unhashed == 0) first_unhashed = id;

@@ -35,6 +35,8 @@ class BlockPool {
   [[nodiscard]] std::int32_t total() const { return options_.blocks; }
   // Blocks that allocate() could hand out, cached but unreferenced ones included.
   [[nodiscard]] std::int32_t free() const { return free_; }
+  // References of blocks beyond the first of each: what requests share.
+  [[nodiscard]] std::int64_t repeated() const { return repeated_; }
   // Share of the blocks that requests hold, 0..1: what vLLM publishes.
   [[nodiscard]] double usage() const;
   [[nodiscard]] std::int64_t evicted_blocks() const { return evicted_; }
@@ -77,6 +79,7 @@ class BlockPool {
   Options options_;
   std::int32_t free_ = 0;
   std::int64_t evicted_ = 0;
+  std::int64_t repeated_ = 0;
   std::vector<BlockListener*> listeners_;
   // The free queue is a ring through block 0: its next is the front, its previous the tail.
   ZeroedArray<Block> blocks_;
