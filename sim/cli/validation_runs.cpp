@@ -43,6 +43,12 @@ Json optional_json(const fs::path& file) {
   return load_json(file.string());
 }
 
+std::string without(std::string text, const std::string& part) {
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part))
+    text.erase(at, part.size());
+  return text;
+}
+
 // One run of one process: a whole planned run, or one level of one that restarts.
 struct Job {
   std::size_t run;
@@ -184,7 +190,13 @@ class Validation {
     states_[job.run].failed = true;
     outcome_.exit_code = std::max(
         outcome_.exit_code, exit_code == kExitEnvironment ? kExitEnvironment : kExitDifference);
-    fmt::print(stderr, "{} failed with exit code {}: {}\n", job.folder.string(), exit_code, what);
+    ++failed_jobs_;
+    constexpr std::size_t kTold = 10;  // the rest is in the logs
+    if (failed_jobs_ <= kTold)
+      fmt::print(stderr, "{} failed with exit code {}: {}\n",
+                 fs::relative(job.folder, how_.folder / "runs").string(), exit_code,
+                 without(what, job.folder.string() + "/"));
+    if (failed_jobs_ == kTold) fmt::print(stderr, "further failures are only in log.txt\n");
   }
 
   void close_run(std::size_t index) {
@@ -212,6 +224,7 @@ class Validation {
   std::string program_;
   std::vector<RunState> states_;
   std::vector<Job> jobs_;
+  std::size_t failed_jobs_ = 0;
   ValidationOutcome outcome_;
 };
 

@@ -26,13 +26,14 @@ const std::vector<Prediction>& standard_predictions() {
   return all;
 }
 
-// The stage with the highest output throughput; the first of equal ones.
-std::size_t best_stage(const std::vector<StageOutcome>& stages, const CountingRules& rules) {
-  std::size_t best = 0;
-  double most = -1;
+// The stage with the highest output throughput; the first of equal ones; none that made any.
+std::optional<std::size_t> best_stage(const std::vector<StageOutcome>& stages,
+                                      const CountingRules& rules) {
+  std::optional<std::size_t> best;
+  double most = 0;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const auto rate = measure({&stages[i]}, rules, "output_throughput", "total", "tok/s");
-    if (rate.value_or(-1) <= most) continue;
+    if (rate.value_or(0) <= most) continue;
     most = *rate;
     best = i;
   }
@@ -90,17 +91,17 @@ std::vector<Prediction> predict(const PlannedRun& run, const std::vector<StageOu
     std::vector<const StageOutcome*> counted;
     if (cut.of == CaseCut::Of::kAll)
       for (const StageOutcome& stage : stages) counted.push_back(&stage);
-    const bool best = cut.of == CaseCut::Of::kBest;
-    const std::size_t stage = best ? best_stage(stages, run.counting) : cut.stage;
-    if (cut.of != CaseCut::Of::kAll) counted.push_back(&stages[stage]);
+    std::optional<std::size_t> stage = cut.stage;
+    if (cut.of == CaseCut::Of::kBest) stage = best_stage(stages, run.counting);
+    if (cut.of != CaseCut::Of::kAll && stage) counted.push_back(&stages[*stage]);
     for (Prediction prediction : wanted[cut.of_case]) {
       prediction.predicted =
           measure(counted, run.counting, prediction.metric, prediction.stat, prediction.unit);
       out.push_back(std::move(prediction));
     }
-    if (best)
+    if (cut.of == CaseCut::Of::kBest && stage)
       out.push_back(
-          {cut.of_case, "peak_level", "-", "", real(run.levels[stage]), real(cut.peak_level), ""});
+          {cut.of_case, "peak_level", "-", "", real(run.levels[*stage]), real(cut.peak_level), ""});
   }
   return out;
 }
