@@ -146,25 +146,29 @@ class SensitivityRuns {
     const auto name_of = [](std::size_t i) {
       return fmt::format("{:04}-{}", i / 2, i % 2 == 0 ? "down" : "up");
     };
-    std::vector<std::string> errors(inputs_.size());
+    std::vector<std::string> errors(2 * inputs_.size());
     stopped_ = !run_children(
-        {.unit = "runs", .jobs = arguments_.jobs, .quiet = arguments_.quiet}, 2 * inputs_.size(),
+        {.unit = "runs", .jobs = arguments_.jobs, .quiet = arguments_.quiet}, errors.size(),
         [&](std::size_t i) {
           return child(base_file_, name_of(i), nudges[i / 2][i % 2].override_text);
         },
         [&](std::size_t i, int code) {
           if (code != kExitOk)
-            errors[i / 2] = last_line((folder_ / "runs" / (name_of(i) + ".log")).string());
+            errors[i] = last_line((folder_ / "runs" / (name_of(i) + ".log")).string());
         });
     if (stopped_) return;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (errors[i].empty()) {
-        found_.push_back(slopes_of(inputs_[i], nudges[i], base_,
-                                   result(name_of(2 * i), "summary.json"),
-                                   result(name_of(2 * i + 1), "summary.json")));
-      } else {
-        found_.push_back({inputs_[i], {}, errors[i]});
+      std::array<Json, 2> sides = {base_, base_};
+      for (std::size_t side = 0; side < 2; ++side) {
+        if (errors[2 * i + side].empty())
+          sides[side] = result(name_of(2 * i + side), "summary.json");
+        else
+          nudges[i][side].factor = 1;  // out of range: the other side tells
       }
+      if (errors[2 * i].empty() || errors[2 * i + 1].empty())
+        found_.push_back(slopes_of(inputs_[i], nudges[i], base_, sides[0], sides[1]));
+      else
+        found_.push_back({inputs_[i], {}, errors[2 * i]});
     }
     std::error_code ignored;
     fs::remove_all(folder_ / "runs", ignored);

@@ -223,8 +223,9 @@ Sensitivity slopes_of(const Input& input, const std::array<Nudge, 2>& nudges, co
     const auto y_down = figure(down, output.pointer), y_up = figure(up, output.pointer);
     out.slopes.emplace_back();
     if (!y || !y_down || !y_up) continue;
-    out.slopes.back() = Slope{std::log(*y_up / *y_down) / (x_up - x_down),
-                              std::log(*y_down / *y) / x_down, std::log(*y_up / *y) / x_up};
+    const double central = std::log(*y_up / *y_down) / (x_up - x_down);
+    out.slopes.back() = Slope{central, x_down < 0 ? std::log(*y_down / *y) / x_down : central,
+                              x_up > 0 ? std::log(*y_up / *y) / x_up : central};
   }
   return out;
 }

@@ -68,7 +68,8 @@ struct Sensitivity {
   [[nodiscard]] double effect() const;
 };
 
-// From the summaries of the runs: base, down, up.
+// From the summaries of the runs: base, down, up. A side whose factor is 1 was not run: the slope
+// is that of the other.
 [[nodiscard]] Sensitivity slopes_of(const Input& input, const std::array<Nudge, 2>& nudges,
                                     const Json& base, const Json& down, const Json& up);
 

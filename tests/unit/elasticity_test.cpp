@@ -86,6 +86,16 @@ TEST(Elasticity, SidesThatDifferAreAKink) {
   EXPECT_TRUE(found.slopes[0]->kinked());
 }
 
+TEST(Elasticity, WhereOneSideCannotBeRunTheOtherTells) {
+  const Input input{"", "/efficiency", 0.95, false};
+  auto nudges = *nudges_of(input, 0.1, Json::object());
+  nudges[1].factor = 1;
+  const Sensitivity found =
+      slopes_of(input, nudges, summary_with(1), summary_with(0.9), summary_with(1));
+  EXPECT_NEAR(found.slopes[0]->central, 1, 1e-9);
+  EXPECT_FALSE(found.slopes[0]->kinked());
+}
+
 TEST(Elasticity, TheTableIsSortedByEffectAndNamesWhatHasNone) {
   std::vector<Sensitivity> all = {{{"", "/idle", 5, false}, {Slope{0, 0, 0}}, ""},
                                   {{"", "/weak", 5, false}, {Slope{0.1, 0.1, 0.1}}, ""},
