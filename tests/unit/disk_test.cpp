@@ -22,7 +22,7 @@ TEST(DiskProfiles, EveryFileHasItsNameAndIsMadeIntoADisk) {
     const char* kind = profile.nvme ? "nvme" : "cloud-volume";
     EXPECT_NO_THROW(resolved({{"kind", kind}, {"profile", name}})) << name;
   }
-  EXPECT_EQ(model_names("disk").size(), 10U);
+  EXPECT_EQ(model_names("disk").size(), 12U);
 }
 
 TEST(DiskProfiles, EveryFileHasARowInTheReadme) {

@@ -84,6 +84,20 @@ TEST(StorageStudy, AMetricNamesItsLoad) {
   EXPECT_NEAR(got[3], 10, 1e-6);
 }
 
+TEST(StorageStudy, AVolumesSpreadLeavesItsRate) {
+  Json spread = kStudy;
+  spread["disk"]["disk"]["read_spread"] = 2;
+  const ValidationCase made = row("r", "bs=1000000 read", "1");
+  const auto got = numbers_of_child([&] {
+    const StorageStudy study(spread, "test", {&made});
+    return std::vector<double>{*study.measure("r", "bandwidth", "mean", "MB/s"),
+                               *study.measure("r", "latency", "p50", "s"),
+                               *study.measure("r", "latency", "p99", "s")};
+  });
+  EXPECT_NEAR(got[0], 100, 2);
+  EXPECT_NEAR(got[2] / got[1], 2, 0.1);
+}
+
 TEST(StorageStudy, WhatItDoesNotKnowHasNoPrediction) {
   const auto got = answers(
       {row("r", "bs=1000000 read", "1")},
