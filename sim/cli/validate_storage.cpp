@@ -15,8 +15,8 @@ void predict_storage(const std::vector<Study>& studies, const std::vector<Valida
   for (const Study& study : studies) {
     if (study.kind() != "disk") continue;
     if (of_disks != nullptr)
-      throw ConfigError(fmt::format("{}: found a second template of kind \"disk\"; allowed: one",
-                                    study.file()));
+      throw ConfigError(
+          fmt::format("{}: found a second template of kind \"disk\"; allowed: one", study.file()));
     of_disks = &study;
   }
   if (of_disks == nullptr) return;
