@@ -97,6 +97,8 @@ void LoadDriver::release_turn(Session& session, Seconds now) {
 
 // Closed loop: the client takes the next request that nobody else's session owns.
 void LoadDriver::next_for_client(Seconds at) {
+  at = std::max(at, produced_);
+  produced_ = at + options_.produce;
   if (too_late(at)) return retire();
   while (read()) {
     if (next_.session >= 0) {

@@ -22,6 +22,9 @@ class LoadDriver {
   struct Options {
     std::int64_t clients = 0;  // 0 = open loop
     Seconds think{0};          // closed loop: pause of a client between its requests
+    // Closed loop: making a request (or a session), one after the other for all clients, one ahead
+    // of those that ask. Load generators that make up long prompts as they go take this.
+    Seconds produce{0};
     // Closed loop: nothing is sent so long after the beginning or later. (An open loop's source
     // ends by itself.)
     Seconds duration{std::numeric_limits<double>::infinity()};
@@ -82,6 +85,7 @@ class LoadDriver {
   std::unordered_map<std::int64_t, Session> sessions_;
   Request next_;  // read, not sent
   Seconds begin_{0};
+  Seconds produced_{0};  // when the next request is made
   Seconds until_{std::numeric_limits<double>::infinity()};
   Seconds last_ended_{0};
   std::int64_t working_ = 0;  // closed loop: clients that go on

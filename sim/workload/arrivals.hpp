@@ -40,6 +40,7 @@ struct ArrivalConfig {
   double speed = 1;
   std::int64_t clients = 0;
   Seconds think{0};
+  Seconds produce{0};
   std::optional<std::int64_t> max_requests;
   std::optional<Seconds> duration;
 
@@ -58,6 +59,9 @@ struct ArrivalConfig {
     f.optional("clients", clients, Range{0, 1e7},
                "closed_loop: each sends when its answer before has come.");
     f.optional("think_s", think, Range{0, 1e7}, "closed_loop: pause of a client before it sends.");
+    f.optional("produce_s", produce, Range{0, 1e6},
+               "closed_loop: what it takes the load generator to make a request. It makes one "
+               "after the other and is one ahead.");
     f.optional("max_requests", max_requests, Range{1, 1e12}, "Stop after so many.");
     f.optional("duration_s", duration, Range{0, 1e9},
                "Leave out what arrives later than this; closed_loop: send nothing from then on.");

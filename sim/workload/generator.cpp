@@ -6,6 +6,7 @@
 
 #include "sim/workload/content_stream.hpp"
 #include "sim/workload/kind_keys.hpp"
+#include "sim/workload/python_random.hpp"
 #include "sim/workload/request_digest.hpp"
 
 namespace kvsim {
@@ -21,7 +22,11 @@ class PrefixGroups {
     const CountDistribution length(config.length, "/workload/prefix/length");
     Rng rng = stream(seeds.prefixes, "workload/prefix_length");
     for (std::int64_t i = 0; i < config.groups; ++i) lengths_.push_back(length.draw(rng));
-    if (config.choice == "uniform") return;
+    if (config.choice == "guidellm") {
+      // Its synthetic data: Random(seed + 3).choice(prefixes), in every version since 0.4.
+      python_.emplace(static_cast<std::uint32_t>(config.seed + 3));
+    }
+    if (config.choice != "zipf") return;
     double sum = 0;
     for (std::int64_t i = 1; i <= config.groups; ++i) {
       sum += std::pow(static_cast<double>(i), -config.exponent);
@@ -36,6 +41,7 @@ class PrefixGroups {
 
  private:
   std::size_t draw_group() {
+    if (python_) return python_->below(lengths_.size());
     if (cumulative_.empty()) return choice_.below(lengths_.size());
     const double at = choice_.uniform() * cumulative_.back();
     const auto found = std::upper_bound(cumulative_.begin(), cumulative_.end(), at);
@@ -44,6 +50,7 @@ class PrefixGroups {
 
   Rng choice_;
   std::vector<std::int64_t> lengths_;
+  std::optional<PythonRandom> python_;
   std::vector<double> cumulative_;  // weights of the groups up to each; empty = all equal
 };
 

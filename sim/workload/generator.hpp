@@ -26,16 +26,18 @@ struct PrefixConfig {
   CountConfig length;
   std::string choice = "uniform";
   double exponent = 1;
+  std::int64_t seed = 42;
   std::optional<std::int64_t> users;
 
   template <class F>
   void fields(F& f) {
     f.required("groups", groups, Range{1, 1e7}, "Distinct shared prefixes.");
     f.required("length", length, "Tokens of each.");
-    f.choice("choice", choice, {"uniform", "zipf"},
+    f.choice("choice", choice, {"uniform", "zipf", "guidellm"},
              "How a request or session picks its group: zipf gives group k the weight "
-             "1 / k^exponent.");
+             "1 / k^exponent; guidellm draws the very groups that GuideLLM does.");
     f.optional("exponent", exponent, Range{0, 10}, "Of zipf.");
+    f.optional("seed", seed, Range{0, 4294967292.0}, "Of guidellm: its --random-seed.");
     f.optional("users", users, Range{1, 1e6},
                "Prompts of each group, which come again and again. Default: every prompt is new.");
   }

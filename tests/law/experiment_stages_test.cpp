@@ -79,6 +79,22 @@ Json ending(const char* at_end, double duration_s) {
 }
 const Json kShort = {{"workload", {{"requests", 2}}}};
 
+TEST(ClosedLoop, AGeneratorThatTakesTimeForARequestMakesOneAfterTheOther) {
+  in_child([] {
+    Json made = experiment(nullptr);
+    made["workload"]["requests"] = 4;
+    made["load"]["produce_s"] = 0.125;
+    const Story run(made);
+    std::set<double> sent;
+    for (const RequestRecord& record : run.records) sent.insert(record.sent.count());
+    // The first is there; the second client waits; answers take 0.05 s, so clients wait ever after.
+    const std::vector<double> expected = {0, 0.125, 0.25, 0.375};
+    ASSERT_EQ(sent.size(), expected.size());
+    auto at = sent.begin();
+    for (const double time : expected) EXPECT_NEAR(*at++, time, kNanosecond);
+  });
+}
+
 TEST(Stages, OneThatDrainsEndsWithItsLastAnswerAndTheNextOneWaitsForItsPause) {
   in_child([] {
     Json next = kShort;
