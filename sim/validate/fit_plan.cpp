@@ -116,7 +116,8 @@ std::vector<FitRow> read_fit_rows(const std::string& predictions, const FitPlan&
     const auto of = by_id.find(row[id]);
     const double measured = number(row[actual]);
     if (of == by_id.end() || !(measured > 0) || !row[flag].empty()) continue;
-    const std::string word = row[stat].substr(0, row[stat].find(" ("));
+    std::string word = row[stat].substr(0, row[stat].find('('));
+    while (word.ends_with(' ')) word.pop_back();
     const std::string kind = metric_class(row[metric], row[stat]);
     if (!among(plan.stats, word) || !among(plan.metrics, kind)) continue;
     const double ratio = number(row[predicted]) / measured;

@@ -40,7 +40,7 @@ struct FitPlan {
   std::vector<FittedConstant> constants;
   std::vector<std::string> studies;
   std::vector<std::string> metrics = {"ttft", "itl", "e2e", "throughput"};
-  std::vector<std::string> stats = {"mean", "median", "p50", "total", "rate"};
+  std::vector<std::string> stats = {"mean", "median", "p50", "mean_or_median", "total", "rate"};
   std::int64_t max_cases_per_study = 8;
   double noise = 0.1;
   double knee = 1.5;
@@ -54,7 +54,8 @@ struct FitPlan {
     f.required("constants", constants, "What is fitted.");
     f.required("studies", studies, "Whose measurements count.");
     f.optional("metrics", metrics, "Classes of metrics that count.");
-    f.optional("stats", stats, "Of these: tails follow chance more than constants.");
+    f.optional("stats", stats,
+               "Of these, up to a parenthesis: tails follow chance more than constants.");
     f.optional("max_cases_per_study", max_cases_per_study, Range{1, 1e6},
                "Whole runs are taken until this many cases are.");
     f.optional("noise", noise, Range{1e-3, 10},

@@ -59,7 +59,7 @@ TEST(FitPlan, ValuesBecomeModelOverrides) {
 TEST(FitPlan, RowsThatCountAreMeasuredUnflaggedAndOfItsStats) {
   const auto file = std::filesystem::temp_directory_path() / "kvsim-fit-rows.csv";
   std::ofstream(file) << "case_id,study,split,metric,stat,unit,predicted,actual,flag\n"
-                         "a,s,dev,ttft,mean,s,2,1,\n"
+                         "a,s,dev,ttft,mean(not stated),s,2,1,\n"
                          "a,s,dev,ttft,p99,s,2,1,\n"
                          "a,s,dev,e2e,mean,s,2,1,overload\n"
                          "a,s,dev,itl,mean,s,,1,\n"
