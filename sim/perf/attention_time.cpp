@@ -1,7 +1,7 @@
 // decode:  max(floor, t0d + KV bytes / (eD W)); latent vectors in absorbed form may be bound by
 //          2 heads (2 rank + rope) operations per KV token instead, at a share of the peak;
 // prefill: t0c + max(pairs' operations / (eA P), cached KV bytes / (eD W)) + activations / (eT W);
-// mixed:   prefill + 1.8 decode.
+// mixed:   prefill + decode times a factor of the kernels (1.8 for FlashAttention 2, 1 for 3).
 // Sequences that share a prefix read its blocks at about the same time, each in a thread block of
 // its own that starts at the prefix's start: the first read comes from memory, the others from the
 // second-level cache, in `repeated_read` of the time.
@@ -20,8 +20,7 @@ double real(std::int64_t n) { return static_cast<double>(n); }
 }  // namespace
 
 AttentionTime::AttentionTime(const StepTime::Context& context, const RankShape& rank,
-                             double mixed_factor)
-    : mixed_factor_(mixed_factor) {
+                             std::optional<double> mixed_factor) {
   const LlmProfile& llm = context.llm;
   const GpuPeaks& peaks = context.gpu.peaks;
   const std::string& kv_dtype = context.kv_dtype.empty() ? llm.kv_dtype : context.kv_dtype;
@@ -40,6 +39,7 @@ AttentionTime::AttentionTime(const StepTime::Context& context, const RankShape& 
   const double kv_bytes =
       llm.kv_bytes_per_token_per_rank(kv_dtype, context.tensor_parallel).real() / real(llm.layers);
   repeated_read_ = fit.repeated_read;
+  mixed_factor_ = mixed_factor.value_or(fit.mixed_factor);
   context_read_ = kv_bytes / (fit.decode_memory * memory);
   decode_token_ = context_read_;
   if (llm.latent) {

@@ -2,6 +2,8 @@
 // heads or latent vectors, with or without a sliding window (forms: see attention_time.cpp).
 #pragma once
 
+#include <optional>
+
 #include "sim/perf/rank_shape.hpp"
 #include "sim/perf/step_context.hpp"
 
@@ -9,7 +11,8 @@ namespace kvsim {
 
 class AttentionTime {
  public:
-  AttentionTime(const StepTime::Context& context, const RankShape& rank, double mixed_factor);
+  AttentionTime(const StepTime::Context& context, const RankShape& rank,
+                std::optional<double> mixed_factor);
 
   // Seconds on the GPU; plain arithmetic on the sums of `shape`.
   [[nodiscard]] double seconds(const StepShape& shape) const;

@@ -9,6 +9,7 @@
 // error of this form against composed measured kernels: 5 % decode, 4 % prefill on the six fitted
 // GPUs; gaps and factors come from the engine profile. Leaves out run-to-run noise.
 #include <algorithm>
+#include <optional>
 
 #include "sim/base/check.hpp"
 #include "sim/perf/attention_time.hpp"
@@ -45,12 +46,13 @@ class Remembered {
 class FittedStepTime final : public StepTime {
  public:
   struct Options {
-    double mixed_attention_factor = 1.8;
+    std::optional<double> mixed_attention_factor;
 
     template <class F>
     void fields(F& f) {
       f.optional("mixed_attention_factor", mixed_attention_factor, Range{1, 10},
-                 "Decode attention in a batch that also prefills, over decode alone.");
+                 "Decode attention in a batch that also prefills, over decode alone. Default: the "
+                 "GPU's.");
     }
   };
 
