@@ -40,7 +40,8 @@ std::vector<PlannedRun> plan_runs(const FitArguments& arguments,
   for (const ValidationCase& of : cases) dev.push_back(of.at("split") == "dev");
   std::vector<PlannedRun> runs;
   for (const std::string& file : files) {
-    if (!load_json(file).value("schema", "").starts_with("kvsim.validation/")) continue;
+    const Json json = load_json(file);
+    if (!json.is_object() || !json.value("schema", "").starts_with("kvsim.validation/")) continue;
     const Study study(file);
     if (std::any_of(studies.begin(), studies.end(), [&](const auto& s) { return study.serves(s); }))
       for (PlannedRun& run : study.plan(cases, dev, arguments.per_request))
