@@ -9,7 +9,6 @@
 
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
-#include "sim/calibrate/gpu_fit_file.hpp"
 #include "sim/cli/child_runs.hpp"
 #include "sim/cli/validate_modes.hpp"
 #include "sim/perf/model_files.hpp"
@@ -229,7 +228,7 @@ class FitRuns {
       for (const Json& entry : file.at("fitted"))
         override_model(
             file, {model, entry.at("path"), std::nullopt, entry.at("value").get<double>()}, path);
-      write_text_file(path, profile_text(file));
+      write_text_file(path, engine_text(file));
       fmt::print("{} written\n", path);
     }
   }

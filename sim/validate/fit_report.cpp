@@ -25,6 +25,28 @@ double kept_within(double value, const FittedConstant& constant) {
   return std::clamp(rounded(value), constant.low, constant.high);
 }
 
+std::string one_line(const Json& json) {
+  if (!json.is_object()) return json.dump();
+  std::string out;
+  for (const auto& item : json.items())
+    out += fmt::format("{}\"{}\": {}", out.empty() ? "" : ", ", item.key(), one_line(item.value()));
+  return "{" + out + "}";
+}
+
+std::string indented(const Json& json, const std::string& margin) {
+  if (!json.is_structured() || json.empty()) return json.dump();
+  const std::string deeper = margin + "  ";
+  std::string out;
+  for (const auto& item : json.items()) {
+    const bool short_one = item.key() == "provenance" || item.value().contains("low_95");
+    const std::string value = short_one ? one_line(item.value()) : indented(item.value(), deeper);
+    out += fmt::format("{}{}{}{}", out.empty() ? "\n" : ",\n", deeper,
+                       json.is_object() ? Json(item.key()).dump() + ": " : "", value);
+  }
+  return fmt::format("{}{}\n{}{}", json.is_object() ? "{" : "[", out, margin,
+                     json.is_object() ? "}" : "]");
+}
+
 using Picks = std::function<bool(const FitRow&)>;
 
 std::vector<double> some(const FitOutcome& outcome, const VectorXd& residuals, const Picks& picks) {
@@ -201,5 +223,7 @@ void put_fitted(Json& file, const std::string& model, const FitOutcome& outcome)
       *known = entry;
   }
 }
+
+std::string engine_text(const Json& file) { return indented(file, "") + "\n"; }
 
 }  // namespace kvsim

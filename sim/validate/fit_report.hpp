@@ -47,4 +47,7 @@ struct FitOutcome {
 // themselves are written by override_model().
 void put_fitted(Json& file, const std::string& model, const FitOutcome& outcome);
 
+// The file's text in the layout of models/engine: indented, sources and intervals on a line each.
+[[nodiscard]] std::string engine_text(const Json& file);
+
 }  // namespace kvsim

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "sim/validate/fit_report.hpp"
 
@@ -107,6 +108,13 @@ TEST(FitReport, AValueIsNotedWithAnIntervalInsideItsRange) {
   put_fitted(file, "engine/vllm", outcome());  // replaces itself
   EXPECT_EQ(file["fitted"].dump(),
             R"([{"path":"/versions/*/cpu_step_s","value":1.235,"low_95":0.0,"high_95":3.0}])");
+}
+
+TEST(FitReport, TheLayoutOfEngineFilesIsKept) {
+  const std::string path = std::string(KVSIM_SOURCE_DIR) + "/models/engine/vllm.json";
+  std::ifstream in(path);
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  EXPECT_EQ(engine_text(load_json(path)), text);
 }
 
 TEST(FitReport, TheMedianIsOfTheSizesOfErrors) {
