@@ -62,7 +62,8 @@ const std::vector<IncludeRule> kIncludeRules = {
     {"sim/validate/storage_", {"sim/validate/", "sim/store/", "sim/des/", "sim/base/"}},
     // How measurements become experiments and results become numbers: no simulation in here.
     {"sim/validate/",
-     {"sim/validate/", "sim/report/request_record.hpp", "sim/report/output_file.hpp", "sim/base/"}},
+     {"sim/validate/", "sim/report/request_record.hpp", "sim/report/output_file.hpp",
+      "sim/workload/record_lines.hpp", "sim/base/"}},
     {"sim/cli/", {"sim/"}},
     {"kernels/", {"kernels/"}},
     {"tests/", {"sim/", "kernels/", "tests/"}},

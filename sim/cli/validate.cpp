@@ -16,12 +16,10 @@
 #include "sim/base/config_node.hpp"
 #include "sim/base/errors.hpp"
 #include "sim/cli/commands.hpp"
-#include "sim/cli/validate_storage.hpp"
 #include "sim/cli/validate_modes.hpp"
-#include "sim/cli/validation_runs.hpp"
-#include "sim/report/output_file.hpp"
-#include "sim/validate/error_table.hpp"
-#include "sim/validate/grades.hpp"
+#include "sim/cli/validate_storage.hpp"
+#include "sim/cli/validation_replays.hpp"
+#include "sim/cli/validation_report.hpp"
 
 namespace kvsim {
 
@@ -35,6 +33,8 @@ struct ValidateArguments {
   std::string per_request;
   std::string templates = (fs::path(KVSIM_CONFIGS_DIR) / "validation").string();
   std::string overrides;
+  std::string page;
+  std::string gates;
   std::vector<std::string> studies;
   std::vector<std::string> completeness = {"A", "A-", "B"};
   std::vector<std::string> ids;
@@ -76,6 +76,7 @@ std::vector<bool> choose(const ValidateArguments& arguments,
 struct Plan {
   std::vector<Study> studies;
   std::vector<PlannedRun> runs;
+  std::vector<Replay> replays;
   int exit_code = kExitOk;
 };
 
@@ -92,8 +93,10 @@ void plan_study(const ValidateArguments& arguments, const std::string& file,
       }))
     return;
   Study study(file);
-  for (PlannedRun& run : study.plan(cases, chosen, arguments.per_request))
-    plan.runs.push_back(std::move(run));
+  std::vector<PlannedRun> runs = study.plan(cases, chosen, arguments.per_request);
+  for (Replay& replay : plan_replays(study, runs, cases, arguments.per_request))
+    plan.replays.push_back(std::move(replay));
+  std::move(runs.begin(), runs.end(), std::back_inserter(plan.runs));
   plan.studies.push_back(std::move(study));
 }
 
@@ -165,17 +168,6 @@ void tell_gaps(const std::vector<ValidationCase>& cases, const std::vector<bool>
   fmt::print("no prediction: {}\n", fmt::join(words, ", "));
 }
 
-void report(const ValidateArguments& arguments, const std::vector<ValidationCase>& cases,
-            const std::vector<StudyGrade>& grades, const ValidationOutcome& outcome) {
-  const fs::path folder = arguments.runs.folder;
-  write_predictions((folder / "predictions.csv").string(), cases, outcome.predictions);
-  const std::vector<ErrorRow> rows = error_rows(cases, outcome.predictions);
-  write_json_file((folder / "errors.json").string(), {{"schema", "kvsim.validation_errors/1"},
-                                                      {"errors", errors_json(rows)},
-                                                      {"grades", grades_json(grades)}});
-  fmt::print("{}{}", error_table(rows), grade_table(grades));
-}
-
 int run_validate(const ValidateArguments& arguments) {
   const auto began = std::chrono::steady_clock::now();
   const std::vector<ValidationCase> cases = read_cases(arguments.cases);
@@ -193,14 +185,19 @@ int run_validate(const ValidateArguments& arguments) {
   }
   add_gaps(chosen, plan.runs, wanted, outcome.predictions);
   predict_storage(plan.studies, cases, outcome.predictions);
-  report(arguments, cases, grade(plan.studies, plan.runs, cases, outcome.predictions), outcome);
+  const int bounds = report_validation({arguments.runs.folder, arguments.page, arguments.gates},
+                                       cases, outcome.predictions,
+                                       grade(plan.studies, plan.runs, cases, outcome.predictions));
   tell_gaps(cases, chosen, plan.studies, outcome.predictions);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
   fmt::print("{} runs, {} taken over, {} failed, {:.1f} s; predictions: {}\n", outcome.runs,
              outcome.taken_over, outcome.failed, wall.count(),
              (arguments.runs.folder / "predictions.csv").string());
   constexpr int kInterrupted = 130;
-  return outcome.interrupted ? kInterrupted : std::max(plan.exit_code, outcome.exit_code);
+  if (outcome.interrupted) return kInterrupted;
+  const int replayed =
+      plan.replays.empty() ? kExitOk : run_replays(arguments.runs, plan.replays, cases);
+  return std::max({plan.exit_code, outcome.exit_code, bounds, replayed});
 }
 
 bool in_cases(const ValidateArguments& arguments) {
@@ -247,7 +244,8 @@ void add_validate_command(CLI::App& app) {
   command->add_option("--cases", a.cases, "Configurations (CSV): case_id, study, ...");
   command->add_option("--measurements", a.measurements,
                       "Results (CSV): case_id, study, metric, stat, unit, value, flag");
-  command->add_option("--per-request", a.per_request, "Folder of per-request files");
+  command->add_option("--per-request", a.per_request,
+                      "Folder of per-request files: those requests are served again, too");
   command->add_option("--templates", a.templates, "Folder of the studies' templates")
       ->capture_default_str();
   command->add_option("--study", a.studies, "Only these studies");
@@ -260,6 +258,8 @@ void add_validate_command(CLI::App& app) {
                       "A list of model overrides (JSON) for every experiment");
   command->add_option("-o,--output", a.runs.folder, "Folder for runs and results")
       ->capture_default_str();
+  command->add_option("--gates", a.gates, "Bounds of errors (JSON); exit code 1 for a broken one");
+  command->add_option("--page", a.page, "A Markdown page whose tables are brought up to date");
   add_mode_options(*command, a);
   command->add_option("-j,--jobs", a.runs.jobs, "Runs at a time; default: all cores");
   command->add_flag("--resume", a.runs.resume,

@@ -29,8 +29,7 @@ void BlockScheduler::begin(StepPlan& plan, Seconds now) {
 
 void BlockScheduler::complete(StepPlan& plan, bool decodes_compute) {
   if (decodes_compute) {
-    decodes_.describe(plan.shape);
-    plan.shape.repeated_context = pool_.repeated() * limits_.block_tokens;
+    decodes_.describe(plan.shape, pool_.repeated());
     if (limits_.wasted_last_step) waste(plan);
   } else {
     plan.paused = static_cast<std::int32_t>(decodes_.size());
@@ -78,8 +77,7 @@ void BlockScheduler::plan_steady(StepShape& shape, Seconds now) {
   now_ = now;
   grow_decodes();
   shape = {};
-  decodes_.describe(shape);
-  shape.repeated_context = pool_.repeated() * limits_.block_tokens;
+  decodes_.describe(shape, pool_.repeated());
   decodes_.advance(unexpected_);
   KV_CHECK(unexpected_.empty());
   ++step_;

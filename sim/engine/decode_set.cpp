@@ -87,7 +87,8 @@ const std::vector<Sequence*>& DecodeSet::crossing() {
   return due;
 }
 
-void DecodeSet::describe(StepShape& shape) const {
+void DecodeSet::describe(StepShape& shape, std::int64_t repeated_blocks) const {
+  shape.repeated_context = repeated_blocks * block_tokens_;
   shape.decode_sequences = static_cast<std::int32_t>(size_);
   shape.decode_context = context_;
   shape.decode_window_context = window_context_;

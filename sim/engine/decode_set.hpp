@@ -42,8 +42,9 @@ class DecodeSet {
     return static_cast<std::int64_t>(bucket(step).size());
   }
 
-  // Adds the decodes of the next step to its shape.
-  void describe(StepShape& shape) const;
+  // Adds the decodes of the next step to its shape; `repeated_blocks`: how many blocks of the
+  // running sequences are shared with an earlier one (BlockPool::repeated).
+  void describe(StepShape& shape, std::int64_t repeated_blocks) const;
   // The next step is planned: everybody in the set has one token more. Sequences whose last token
   // is in that step leave the set, in admission order, as kCompleting.
   void advance(std::vector<Sequence*>& finishing);

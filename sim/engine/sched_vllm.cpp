@@ -65,8 +65,7 @@ class VllmScheduler final : public Scheduler {
   }
 
   void complete(StepPlan& plan) {
-    decodes_.describe(plan.shape);
-    plan.shape.repeated_context = pool_.repeated() * limits_.block_tokens;
+    decodes_.describe(plan.shape, pool_.repeated());
     if (limits_.wasted_last_step) waste(plan);
     if (!plan.empty()) decodes_.advance(plan.finishing);
     for (Sequence* sequence : delayed_) decodes_.add(*sequence);
@@ -102,8 +101,7 @@ class VllmScheduler final : public Scheduler {
     now_ = now;
     for (Sequence* sequence : decodes_.crossing()) grow_decode(*sequence);
     shape = {};
-    decodes_.describe(shape);
-    shape.repeated_context = pool_.repeated() * limits_.block_tokens;
+    decodes_.describe(shape, pool_.repeated());
     decodes_.advance(unexpected_);
     KV_CHECK(unexpected_.empty());
   }

@@ -188,6 +188,25 @@ std::string grade_table(const std::vector<StudyGrade>& grades) {
   return out;
 }
 
+std::string markdown_grades(const std::vector<StudyGrade>& grades) {
+  std::string out =
+      "| study | sign of the gain right | Kendall tau | of pairs that differ clearly | peak within "
+      "one step |\n|---|---|---|---|---|\n";
+  for (const StudyGrade& g : grades) {
+    if (g.gains + g.ordered + g.peaks == 0) continue;
+    const auto share = [](std::size_t of, std::size_t all) {
+      return all > 0 ? fmt::format("{} of {}", of, all) : "";
+    };
+    const auto tau = [](double value, std::size_t pairs) {
+      return pairs > 0 ? fmt::format("{:.2f} ({})", value, pairs) : "";
+    };
+    out += fmt::format("| {} | {} | {} | {} | {} |\n", g.study, share(g.right_signs, g.gains),
+                       tau(g.kendall_tau, g.ordered), tau(g.kendall_tau_clear, g.ordered_clear),
+                       share(g.near_peaks, g.peaks));
+  }
+  return out;
+}
+
 Json grades_json(const std::vector<StudyGrade>& grades) {
   Json out = Json::array();
   for (const StudyGrade& g : grades)

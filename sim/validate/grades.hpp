@@ -44,6 +44,8 @@ struct StudyGrade {
                                             const std::vector<Prediction>& predictions);
 
 [[nodiscard]] std::string grade_table(const std::vector<StudyGrade>& grades);
+// A line for each study: signs, ranks, peaks.
+[[nodiscard]] std::string markdown_grades(const std::vector<StudyGrade>& grades);
 [[nodiscard]] Json grades_json(const std::vector<StudyGrade>& grades);
 
 }  // namespace kvsim

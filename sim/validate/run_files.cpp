@@ -43,10 +43,10 @@ class RequestLines {
   explicit RequestLines(const std::string& file) : file_(file), text_(content(file)), rest_(text_) {
     (void)split();
     const std::vector<std::string_view> header = fields_;
-    columns_ = {find(header, "outcome"),       find(header, "input_tokens"),
-                find(header, "output_tokens"), find(header, "sent_s"),
-                find(header, "first_token_s"), find(header, "ended_s"),
-                find(header, "queue_s"),       find(header, "fetch_s")};
+    columns_ = {
+        find(header, "outcome"), find(header, "input_tokens"),  find(header, "output_tokens"),
+        find(header, "sent_s"),  find(header, "first_token_s"), find(header, "ended_s"),
+        find(header, "queue_s"), find(header, "fetch_s"),       find(header, "id")};
     const auto stage = std::find(header.begin(), header.end(), "stage");
     if (stage != header.end()) stage_ = static_cast<std::size_t>(stage - header.begin());
     for (std::size_t i = 0; i < header.size(); ++i)
@@ -62,6 +62,7 @@ class RequestLines {
       throw TraceError(
           fmt::format("{}: found a line of {} fields; allowed: {}", file_, fields_.size(), width_));
     record = RequestRecord();
+    record.id = number<std::int64_t>(fields_[columns_[8]], 0);
     record.outcome = outcome_of(fields_[columns_[0]]);
     record.input_tokens = number<std::int64_t>(fields_[columns_[1]], 0);
     record.output_tokens = number<std::int64_t>(fields_[columns_[2]], 0);
