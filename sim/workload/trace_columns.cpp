@@ -25,6 +25,8 @@ struct ColumnsOptions {
   Seconds arrival_unit{1};
   std::string input = "input_tokens";
   std::string output = "output_tokens";
+  std::int64_t unknown_input = 0;
+  std::int64_t unknown_output = 1;
   std::int64_t prefix_tokens = 0;
   std::int64_t prefix_groups = 1;
 
@@ -34,6 +36,9 @@ struct ColumnsOptions {
     f.optional("arrival_unit_s", arrival_unit, Range{1e-12, 1e6}, "What 1 is there.");
     f.optional("input", input, "Field of the prompt's tokens.");
     f.optional("output", output, "Field of the answer's tokens; 0 counts as 1.");
+    f.optional("unknown_input", unknown_input, Range{0, 1e9},
+               "Prompt tokens where the field says 0, as logs do of failed requests; 0: an error.");
+    f.optional("unknown_output", unknown_output, Range{1, 1e9}, "Answer tokens of such requests.");
     f.optional("prefix_tokens", prefix_tokens, Range{0, 1e9}, "Beginning that a group shares.");
     f.optional("prefix_groups", prefix_groups, Range{1, 1e9}, "Groups.");
   }
@@ -50,13 +55,15 @@ class ColumnsSource final : public TraceSource {
     const double arrival = records_.number(options_.arrival);
     if (!first_) first_ = arrival;
     request.arrival = (arrival - *first_) * options_.arrival_unit;
-    const std::int64_t length = records_.integer(options_.input, 1);
+    std::int64_t length = records_.integer(options_.input, options_.unknown_input > 0 ? 0 : 1);
+    const bool unknown = length == 0;
+    if (unknown) length = options_.unknown_input;
     const std::int64_t shared = std::min(options_.prefix_tokens, length);
     const auto id = static_cast<std::uint64_t>(read_);
     const auto group = static_cast<std::uint64_t>(read_ % options_.prefix_groups);
     append_run(request.prompt, {content_stream(StreamKind::kShared, group), 0, shared});
     append_run(request.prompt, {content_stream(StreamKind::kPrompt, id), 0, length - shared});
-    request.output = Tokens(std::max<std::int64_t>(records_.integer(options_.output, 0), 1));
+    request.output = Tokens(unknown ? options_.unknown_output : output());
     request.answer_stream = content_stream(StreamKind::kAnswer, id);
     ++read_;
     return true;
@@ -64,6 +71,10 @@ class ColumnsSource final : public TraceSource {
   std::string place() const override { return records_.place(); }
 
  private:
+  [[nodiscard]] std::int64_t output() const {
+    return std::max<std::int64_t>(records_.integer(options_.output, 0), 1);
+  }
+
   ColumnsOptions options_;
   RecordLines records_;
   std::optional<double> first_;

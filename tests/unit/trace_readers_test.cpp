@@ -152,6 +152,15 @@ TEST(Columns, OptionsNameTheColumnsTheUnitAndSharedBeginnings) {
   EXPECT_NE(requests[2].prompt[1].stream, requests[0].prompt[1].stream);
 }
 
+TEST(Columns, AFailedRequestsLengthsMayBeSupposed) {
+  const std::string text = "arrival_s,input_tokens,output_tokens\n0,0,0\n1,5,7\n";
+  EXPECT_NE(complaint(text).find("a number of at least 1"), std::string::npos);
+  const auto requests = read_text(text, {{"unknown_input", 9}, {"unknown_output", 4}}).requests;
+  EXPECT_EQ(requests.at(0).input, Tokens(9));
+  EXPECT_EQ(requests.at(0).output, Tokens(4));
+  EXPECT_EQ(requests.at(1).output, Tokens(7));
+}
+
 TEST(Columns, JsonLinesAreReadByTheSameNamesAndTimesCountFromTheFirst) {
   const Json options = {{"arrival", "at"}, {"input", "in"}};
   const auto requests = read_text(R"({"at": 1e9, "in": 10, "output_tokens": 2, "x": "y"})"
