@@ -124,5 +124,33 @@ TEST_F(Validate, PlanWritesExperimentsAndRunsNothing) {
   EXPECT_FALSE(exists("out/runs/made_up/c/summary.json"));
 }
 
+// Ten published runs, cited one by one (configs/validation/cited/README.md).
+TEST_F(Validate, TheCitedFiguresKeepTheirBounds) {
+  const std::string cited = KVSIM_SOURCE_DIR "/configs/validation/cited/";
+  const CommandResult result =
+      kvsim({"validate", "--cases", cited + "cases.csv", "--measurements",
+             cited + "measurements.csv", "--gates", cited + "gates.json", "-o", "out", "--quiet"});
+  EXPECT_EQ(result.exit_code, 0) << result.err << result.out;
+}
+
+TEST_F(Validate, ABrokenBoundIsToldAndTheExitCodeSaysSo) {
+  write("gates.json", R"({"schema": "kvsim.validation-gates/1",
+                          "gates": [{"metric": "ttft", "worst_percent": 0.001}]})");
+  const CommandResult result = validate({"--gates", "gates.json"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("ttft: worst error"), std::string::npos) << result.err;
+}
+
+TEST_F(Validate, APageGetsItsTables) {
+  std::string page = "before\n";
+  for (const char* part :
+       {"errors by all", "errors by study", "errors by gpu", "errors by model", "grades"})
+    page += std::string("<!-- ") + part + " -->\n<!-- end of " + part + " -->\n";
+  write("page.md", page);
+  EXPECT_EQ(validate({"--page", "page.md"}).exit_code, 0);
+  EXPECT_NE(read("page.md").find("| made_up | A |"), std::string::npos) << read("page.md");
+  EXPECT_EQ(read("page.md").substr(0, 7), "before\n");
+}
+
 }  // namespace
 }  // namespace kvsim::cli_test
