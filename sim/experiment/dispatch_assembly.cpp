@@ -195,6 +195,15 @@ RouterPlan read_router(const ConfigNode& node, const Json& router) {
   return out;
 }
 
+void fill_disaggregation(DisaggregationConfig& disaggregation, const RouterPlan& plan) {
+  std::string& prompt = disaggregation.options.prompt_to_decode;
+  if (prompt != "auto") return;
+  const Json& plugin = plan.plugin;
+  const std::string kind =
+      plugin.is_string() ? plugin.get<std::string>() : plugin.value("kind", std::string());
+  prompt = kind.starts_with("dynamo") ? "token-ids" : "text";
+}
+
 Json resolve_router(const ConfigNode& node, const RouterPlan& plan) {
   Json out = resolve_plugin<Router>(node, plan.plugin, "/router");
   out.update(echo_config(plan.config));

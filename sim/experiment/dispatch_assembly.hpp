@@ -23,6 +23,8 @@ struct RouterPlan {
 };
 
 RouterPlan read_router(const ConfigNode& node, const Json& router);
+// Says what depends on the router.
+void fill_disaggregation(DisaggregationConfig& disaggregation, const RouterPlan& plan);
 // With every default.
 Json resolve_router(const ConfigNode& node, const RouterPlan& plan);
 

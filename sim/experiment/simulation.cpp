@@ -151,6 +151,7 @@ void Simulation::State::read() {
   if (config.nodes.empty()) config.nodes.emplace_back();
   config.network = named_by(node.file() + ": /network", [&] { return read_network(node); });
   router = read_router(node, config.router);
+  fill_disaggregation(config.disaggregation, router);
   for (std::size_t i = 0; i < config.pools.size(); ++i) read_pool(i);
   placement = place_replicas(pools);
   plan.emplace(node, config);

@@ -133,6 +133,13 @@ void Frontend::choose(Flight& flight, Seconds now) {
   send(flight, *route.replica, route.choice, now);
 }
 
+Seconds Frontend::api_work(const Flight& flight, const ApiServerCosts& api) const {
+  const bool decodes_for_another = flight.remote_number >= 0;
+  if (decodes_for_another && options_.disaggregation.prompt_to_decode == "token-ids")
+    return api.cpu_per_request;
+  return api.cpu_per_request + api.cpu_per_input_token * static_cast<double>(flight.prompt_tokens);
+}
+
 void Frontend::send(Flight& flight, Replica& replica, std::int32_t choice, Seconds now) {
   flight.record.replica = replica.index;
   if (flight.replica == nullptr) {
@@ -144,10 +151,8 @@ void Frontend::send(Flight& flight, Replica& replica, std::int32_t choice, Secon
   if (watcher_ != nullptr) watcher_->arrived(flight, now);
   const ApiServerCosts& api = replica.api;
   replica.engine->catch_up(now);  // its tokens are in the API server's queue already
-  const double tokens = static_cast<double>(flight.prompt_tokens);
-  const Seconds work = api.cpu_per_request + api.cpu_per_input_token * tokens;
   flight.place = Place::kApiServer;
-  wait_until(flight, replica.api_server.serve(now, work) + api.latency);
+  wait_until(flight, replica.api_server.serve(now, api_work(flight, api)) + api.latency);
 }
 
 void Frontend::proceed(Flight& flight, Seconds now) {

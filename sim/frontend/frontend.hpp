@@ -26,6 +26,7 @@ namespace kvsim {
 struct DisaggregationOptions {
   std::string first_token = "decode";
   bool together = false;
+  std::string prompt_to_decode = "auto";
   Seconds handover{0.5e-3};
 
   template <class F>
@@ -35,6 +36,10 @@ struct DisaggregationOptions {
     f.optional("together", together,
                "Both replicas get the request at once, and the decode replica waits for its KV "
                "(SGLang); else one after the other (vLLM).");
+    f.choice("prompt_to_decode", prompt_to_decode, {"auto", "text", "token-ids"},
+             "What the decode replica gets. text: its API server tokenises the prompt once more "
+             "(proxies of vLLM, sidecars of llm-d); token-ids: that has been done (Dynamo's "
+             "frontend). auto: by the router.");
     f.optional("handover_s", handover, Range{0, 10},
                "From the prefill replica's answer to the decode replica: a hop and its parsing. "
                "Default: assumed.");
@@ -131,6 +136,8 @@ class Frontend : public EngineListener {
   static void take_first_token(Flight& flight);
   static void give_back_first_token(Request& request);
   static void part_from_half(Flight& flight);
+  // Of the API server of a replica, before the engine hears of it.
+  [[nodiscard]] Seconds api_work(const Flight& flight, const ApiServerCosts& api) const;
   void send(Flight& flight, Replica& replica, std::int32_t choice, Seconds now);
   void proceed(Flight& flight, Seconds now);  // what it waited for at its station is over
   void desert(Dispatcher& dispatcher, Seconds now);

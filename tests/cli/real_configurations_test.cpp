@@ -142,9 +142,11 @@ TEST_F(RealConfigurations, DynamosArgumentsAreTheRouterAsTextOrAFile) {
   for (const char* file : {"file.json", "text.json"}) {
     const CommandResult result = kvsim({"run", file, "-q", "-o", "out"});
     ASSERT_EQ(result.exit_code, 0) << result.err;
-    const Json router = Json::parse(read("out/run.json"))["experiment"]["router"];
+    const Json resolved = Json::parse(read("out/run.json"))["experiment"];
+    const Json& router = resolved.at("router");
     EXPECT_EQ(router["kind"], "dynamo-kv");
     EXPECT_EQ(router["router_temperature"], 0.5);
+    EXPECT_EQ(resolved.at("disaggregation").at("prompt_to_decode"), "token-ids");
   }
 }
 
