@@ -169,6 +169,7 @@ Connector::Context connector_context(const PoolPlan& plan, const ReplicaPlace& p
       .recompute_tokens_per_s = recompute_rate(step_time, plan.engine.limits.max_batched_tokens),
       .prompt_only = plan.defaults.offload_prompt_only,
       .deferred_stores = plan.defaults.offload_prompt_only,
+      .plain_copies = plan.defaults.offload_plain_copies,
       .to_host = links.to_host(place.replica),
       .to_device = links.to_device(place.replica),
       .to_device_rate = host.to_gpu_alone,

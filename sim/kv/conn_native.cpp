@@ -5,10 +5,18 @@
 // number of blocks; a tensor-parallel rank copies its part over its own link at the same time, so
 // one rank's bytes tell the time. The chunk's key is the hash of its last block.
 //
+// Until batched copies (`Context::plain_copies`) every descriptor is a call of its own by the
+// thread that runs the model: loads are submitted before a step begins and delay it. A step's
+// stores are submitted behind it: a stream takes some thousand operations and then blocks its
+// caller until one has run, and copies run only when the step has computed what they read. So
+// stores of more descriptors than that hold the step's results back (per-layer layouts: 160
+// descriptors a block of a 70B model), fewer cost nothing.
+//
 // Tiers below DRAM (`secondary`): conn_secondary_tiers.hpp.
 //
-// Left out: storing again what hits in HBM but has left DRAM; the lazy mode, kernel copies of small
-// pages (all copies use copy engines), and the host's memory bandwidth.
+// Left out: submitting loads beside an earlier step's kernels (asynchronous scheduling), where it
+// costs little; storing again what hits in HBM but has left DRAM; the lazy mode, kernel copies of
+// small pages (all copies use copy engines), and the host's memory bandwidth.
 #include <algorithm>
 #include <deque>
 
@@ -22,6 +30,12 @@
 namespace kvsim {
 namespace {
 
+// Submitting one cudaMemcpyAsync (taco-project/FlexKV#193, chunks of 256 bytes on H20).
+constexpr Seconds kPlainCopy{2.3e-6};
+// Operations that a CUDA stream takes before it blocks its caller (NVIDIA developer forum, "CUDA
+// stream are blocked when launch lots of kernels": about a thousand; not documented).
+constexpr std::int64_t kStreamDepth = 1024;
+
 class NativeOffload final : public Connector {
  public:
   struct Options {
@@ -32,6 +46,7 @@ class NativeOffload final : public Connector {
     std::optional<bool> prompt_only;
     std::optional<bool> deferred_stores;
     std::string layout = "cross-layer";
+    std::optional<bool> plain_copies;
     std::vector<SecondaryTierOptions> secondary;
     template <class F>
     void fields(F& f) {
@@ -46,7 +61,11 @@ class NativeOffload final : public Connector {
                  "Stores leave when the next step begins and reused blocks wait for them; false: "
                  "blocks are held until stored. Default: version.");
       f.choice("layout", layout, {"cross-layer", "per-layer"},
-               "One copy descriptor per block, or one per block and layer.");
+               "One copy descriptor per block, or two per block and layer: its keys, its values "
+               "(with MLA: one).");
+      f.optional("plain_copies", plain_copies,
+                 "One call per copy descriptor by the thread that runs the model, instead of one "
+                 "per batch. Default: version.");
       f.optional("secondary", secondary,
                  "Tiers below DRAM, two at most: they get every chunk; hits go through DRAM.");
     }
@@ -58,6 +77,7 @@ class NativeOffload final : public Connector {
         chunk_tokens_(options.blocks_per_chunk * context.block_tokens),
         prompt_only_(options.prompt_only.value_or(context.prompt_only)),
         deferred_(options.deferred_stores.value_or(context.deferred_stores)),
+        plain_copies_(options.plain_copies.value_or(context.plain_copies)),
         cache_(cache_options(), make_eviction()),
         pending_(static_cast<std::size_t>(context.pool.total()), 0),
         below_(context, options.secondary, context.block_bytes * options.blocks_per_chunk, cache_) {
@@ -91,6 +111,7 @@ class NativeOffload final : public Connector {
     // What was loaded needs no storing.
     sequence.stored_blocks = std::max(sequence.stored_blocks, last);
     const Seconds began = context_.tasks.now();
+    if (plain_copies_) occupy_thread((last - first) * pieces());
     context_.to_device.submit(job(last - first, [this, &sequence, loading, began, to](Seconds now) {
       for (const BlockHash hash : loading) cache_.end_load(hash);
       sequence.fetched[Stage::kCopy] += now - began;
@@ -133,10 +154,23 @@ class NativeOffload final : public Connector {
   bool hold_begin(std::int64_t step, std::function<void()> resume) override {
     for (; !flushes_.empty() && flushes_.front().step <= step; flushes_.pop_front())
       flush_until_ = std::max(flush_until_, flushes_.front().until);
-    if (flush_until_ <= stored_batches_) return false;
+    if (flush_until_ <= stored_batches_ && submitting_ == 0) return false;
     // Blocks that a request has just given up may wait for the step after this one: their content
     // is complete, and nobody must overwrite it.
     while (!batches_.empty() && batches_.front().number <= flush_until_) send_first();
+    resume_ = std::move(resume);
+    return true;
+  }
+
+  bool hold_end(std::int64_t step, std::function<void()> resume) override {
+    if (!plain_copies_) return false;
+    std::int64_t descriptors = 0;
+    for (const Batch& batch : batches_)
+      if (batch.step <= step)
+        descriptors += static_cast<std::int64_t>(batch.blocks.size()) * pieces();
+    if (descriptors <= kStreamDepth) return false;
+    step_begins(step);
+    occupy_thread(descriptors - kStreamDepth);
     resume_ = std::move(resume);
     return true;
   }
@@ -228,15 +262,39 @@ class NativeOffload final : public Connector {
     return out;
   }
 
+  // Descriptors of a block. FlashAttention's cache holds the keys of all blocks of a layer, then
+  // the values.
+  std::int64_t pieces() const {
+    if (options_.layout != "per-layer") return 1;
+    return context_.layers * (context_.one_rank_holds_all ? 1 : 2);
+  }
   Lane::Job job(std::int64_t blocks, World::Done done) const {
-    const bool per_layer = options_.layout == "per-layer";
-    const std::int64_t pieces = per_layer ? context_.layers : 1;
     Lane::Job out;
-    out.setup = context_.descriptor * static_cast<double>(blocks * pieces);
+    out.setup = context_.descriptor * static_cast<double>(blocks * pieces());
     out.bytes = context_.block_bytes * blocks;
-    out.rate_limit = context_.rate_limit(context_.block_bytes / pieces);
+    out.rate_limit = context_.rate_limit(context_.block_bytes / pieces());
     out.done = std::move(done);
     return out;
+  }
+
+  // The thread that runs the model submits that many copies, after what it does already.
+  void occupy_thread(std::int64_t descriptors) {
+    const Seconds now = context_.tasks.now();
+    thread_free_at_ =
+        std::max(now, thread_free_at_) + kPlainCopy * static_cast<double>(descriptors);
+    ++submitting_;
+    context_.tasks.start(submit_until(thread_free_at_ - now));
+  }
+  Task submit_until(Seconds time) {
+    co_await context_.tasks.sleep(time);
+    --submitting_;
+    resume_if_free();
+  }
+  void resume_if_free() {
+    if (!resume_ || flush_until_ > stored_batches_ || submitting_ > 0) return;
+    const std::function<void()> resume = std::move(resume_);
+    resume_ = nullptr;
+    resume();
   }
 
   void add_to_batch(const KvSequence& sequence, std::int64_t chunk, BlockHash hash,
@@ -277,11 +335,7 @@ class NativeOffload final : public Connector {
       somebody_asks_ = true;  // free blocks may let somebody in
     }
     tell_askers();
-    if (resume_ && flush_until_ <= number) {
-      const std::function<void()> resume = std::move(resume_);
-      resume_ = nullptr;
-      resume();
-    }
+    resume_if_free();
   }
 
   void tell_askers() {
@@ -295,6 +349,7 @@ class NativeOffload final : public Connector {
   std::int64_t chunk_tokens_;
   bool prompt_only_;
   bool deferred_;
+  bool plain_copies_;
   HostCache cache_;
   std::vector<std::int64_t> pending_;  // per block: the last batch that reads it
   std::vector<BlockHash> begun_;
@@ -303,6 +358,8 @@ class NativeOffload final : public Connector {
   std::int64_t stored_batches_ = 0;
   std::deque<Flush> flushes_;  // of steps planned, not begun
   std::int64_t flush_until_ = 0;
+  Seconds thread_free_at_{0};
+  std::int64_t submitting_ = 0;  // loads and steps whose copies that thread still submits
   std::function<void()> resume_;
   std::vector<Held> held_;
   bool somebody_asks_ = false;

@@ -80,6 +80,7 @@ class Connector {
     // begins and reused blocks wait for them (false: blocks are held until stored).
     bool prompt_only = true;
     bool deferred_stores = true;
+    bool plain_copies = false;                   // one call per copy descriptor, not one per batch
     Lane& to_host;                               // copy engine device to host
     Lane& to_device;                             // copy engine host to device
     Bandwidth to_device_rate{0};                 // of that engine alone, large copies

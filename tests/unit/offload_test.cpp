@@ -224,6 +224,35 @@ TEST(Offload, ADecodeThatReusesABlockStillBeingStoredWaitsInAnyStep) {
   EXPECT_NEAR(run(script).ended(1), 40 + 4, kTolerance);
 }
 
+constexpr double kPlainCopy = 2.3e-6;
+
+TEST(Offload, ALoadOfPlainCopiesDelaysTheStepThatBeginsNext) {
+  Script script = with_offload();
+  script.offload->layers = 4;
+  script.requests = {{.input = 64, .prompt = {text(1, 64)}},
+                     {.arrival = 20, .input = 16, .output = 10},
+                     {.arrival = 22.5, .input = 80, .prompt = {text(1, 64), text(2, 16)}}};
+  script.offload->plugin = plugin({{"layout", "per-layer"}, {"plain_copies", false}});
+  EXPECT_NEAR(run(script).ended(1), 30, kTolerance);
+  script.offload->plugin = plugin({{"layout", "per-layer"}, {"plain_copies", true}});
+  // Four blocks, four layers, keys and values.
+  EXPECT_NEAR(run(script).ended(1), 30 + 32 * kPlainCopy, kTolerance);
+  script.offload->plugin = plugin({{"layout", "cross-layer"}, {"plain_copies", true}});
+  EXPECT_NEAR(run(script).ended(1), 30 + 4 * kPlainCopy, kTolerance);
+}
+
+TEST(Offload, StoresOfMorePlainCopiesThanAStreamTakesHoldTheirStepBack) {
+  Script script = with_offload();
+  script.requests = {{.input = 16}};
+  script.offload->plugin = plugin({{"layout", "per-layer"}, {"plain_copies", true}});
+  script.offload->layers = 512;
+  EXPECT_NEAR(run(script).first_token(0), 1, kTolerance);
+  script.offload->layers = 600;
+  EXPECT_NEAR(run(script).first_token(0), 1 + (1200 - 1024) * kPlainCopy, kTolerance);
+  script.offload->plugin = plugin({{"layout", "per-layer"}, {"plain_copies", false}});
+  EXPECT_NEAR(run(script).first_token(0), 1, kTolerance);
+}
+
 TEST(Offload, WithoutDeferredStoresBlocksAreHeldUntilStored) {
   Script script = with_offload();
   script.engine.kv_blocks = 9;
