@@ -42,8 +42,9 @@ void BlockScheduler::complete(StepPlan& plan, bool decodes_compute) {
     decoded();
   }
   start_decoding(plan);
-  if (!limits_.wasted_last_step) return;
-  for (const Sequence* sequence : plan.finishing) {
+  for (Sequence* sequence : plan.finishing) {
+    blocks_.ending(*sequence);
+    if (!limits_.wasted_last_step) continue;
     ++ended_before_;
     ended_context_ += sequence->computed + 1;
   }

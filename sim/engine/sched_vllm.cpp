@@ -72,10 +72,10 @@ class VllmScheduler final : public Scheduler {
     delayed_.clear();
     if (plan.empty()) return;
     start_decoding(plan);
-    if (!limits_.wasted_last_step) return;
-    for (const Sequence* sequence : plan.finishing) {
-      ++ended_before_;
-      ended_context_ += sequence->computed + 1;
+    for (Sequence* sequence : plan.finishing) {
+      blocks_.ending(*sequence);
+      if (limits_.wasted_last_step) ended_context_ += sequence->computed + 1;
+      ended_before_ += limits_.wasted_last_step ? 1 : 0;
     }
   }
 

@@ -21,8 +21,9 @@ struct Sequence : KvSequence {
 
   RequestRecord record;
   State state = State::kWaiting;
-  bool looked_up = false;  // hits are taken; after a load: its blocks are in place
-  bool aborted = false;    // leaves when the load under way has arrived
+  bool looked_up = false;    // hits are taken; after a load: its blocks are in place
+  bool aborted = false;      // leaves when the load under way has arrived
+  bool blocks_held = false;  // its last token is planned: its blocks are no request's any more
   Outcome abort_outcome = Outcome::kTimedOut;
 
   // Progress as of planning, not of execution (spec/vllm.md section 1.4).

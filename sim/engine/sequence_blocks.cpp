@@ -29,17 +29,23 @@ void SequenceBlocks::publish(Sequence& sequence, std::int64_t full, std::int64_t
     connector_->completed(sequence, full, step);
 }
 
+void SequenceBlocks::ending(Sequence& sequence) {
+  pool_.hold(sequence.blocks);
+  sequence.blocks_held = true;
+}
+
 void SequenceBlocks::release(Sequence& sequence) {
+  bool kept_on = false;
   if (connector_ != nullptr) {
-    std::vector<BlockId> kept = sequence.blocks;
-    const bool holds = connector_->holds(sequence, [this, kept] {
-      pool_.release(kept);
+    kept_on = connector_->holds(sequence, [this, kept = sequence.blocks] {
+      pool_.release_held(kept);
       freed_();
     });
-    if (!holds) pool_.release(sequence.blocks);
-  } else {
-    pool_.release(sequence.blocks);
   }
+  if (kept_on && !sequence.blocks_held) pool_.hold(sequence.blocks);
+  if (!kept_on && sequence.blocks_held) pool_.release_held(sequence.blocks);
+  if (!kept_on && !sequence.blocks_held) pool_.release(sequence.blocks);
+  sequence.blocks_held = false;
   sequence.blocks.clear();
   sequence.hashed = 0;
   sequence.stored_blocks = 0;

@@ -23,6 +23,9 @@ class SequenceBlocks {
   void allocate(Sequence& sequence, std::int64_t blocks, std::int64_t step);
   // Makes the first `full` blocks hittable and tells the connector.
   void publish(Sequence& sequence, std::int64_t full, std::int64_t step);
+  // Its last token is planned: until release() its blocks stay, but are read by no further step.
+  // Told with the plan, so that what steps share does not depend on when results come.
+  void ending(Sequence& sequence);
   void release(Sequence& sequence);
 
  private:

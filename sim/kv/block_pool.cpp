@@ -53,8 +53,8 @@ void BlockPool::share(std::span<const BlockHash> hashes, std::vector<BlockId>& o
     const BlockId id = table_.find(hash);
     KV_CHECK(id != 0, "hash {:#x} is not cached", hash);
     if (in_use(id)) {
+      repeated_ += requested(id) ? 1 : 0;
       ++blocks_[id].next;
-      ++repeated_;
     } else {
       link(previous(id), next(id));
       blocks_[id].previous = kInUse;
@@ -115,18 +115,24 @@ void BlockPool::cache(std::span<const BlockId> blocks, std::span<const BlockHash
   }
 }
 
-void BlockPool::release(std::span<const BlockId> blocks) {
+void BlockPool::hold(std::span<const BlockId> blocks) {
+  for (const BlockId id : blocks) {
+    blocks_[id].next += kHeld - 1;
+    repeated_ -= requested(id) ? 1 : 0;
+  }
+}
+
+void BlockPool::give_back(std::span<const BlockId> blocks, std::int32_t reference) {
   BlockId tail = previous(0);
   BlockId first_unhashed = 0;
   BlockId last_unhashed = 0;
   for (std::size_t i = blocks.size(); i-- > 0;) {
     const BlockId id = blocks[i];
     Block& block = blocks_[id];
-    KV_CHECK(in_use(id) && block.next > 0, "block {} is free already", id);
-    if (--block.next > 0) {
-      --repeated_;
-      continue;
-    }
+    KV_CHECK(in_use(id) && block.next >= reference, "block {} is free already", id);
+    block.next -= reference;
+    if (reference == 1 && requested(id)) --repeated_;
+    if (block.next > 0) continue;
     ++free_;
     if (block.hash == 0 && options_.unhashed_to_front) {
       if (first_unhashed == 0) first_unhashed = id;

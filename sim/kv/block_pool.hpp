@@ -35,7 +35,7 @@ class BlockPool {
   [[nodiscard]] std::int32_t total() const { return options_.blocks; }
   // Blocks that allocate() could hand out, cached but unreferenced ones included.
   [[nodiscard]] std::int32_t free() const { return free_; }
-  // References of blocks beyond the first of each: what requests share.
+  // References of requests beyond the first of each block: what they share. Held ones do not count.
   [[nodiscard]] std::int64_t repeated() const { return repeated_; }
   // Share of the blocks that requests hold, 0..1: what vLLM publishes.
   [[nodiscard]] double usage() const;
@@ -54,7 +54,11 @@ class BlockPool {
   // Makes full blocks hittable: blocks[i], referenced and not cached yet, holds hashes[i].
   void cache(std::span<const BlockId> blocks, std::span<const BlockHash> hashes);
   // Takes back one reference of each block of a request, given in the order of its content.
-  void release(std::span<const BlockId> blocks);
+  void release(std::span<const BlockId> blocks) { give_back(blocks, 1); }
+  // A request has ended, but its blocks are still being copied: its references become held ones,
+  // which keep the blocks until release_held().
+  void hold(std::span<const BlockId> blocks);
+  void release_held(std::span<const BlockId> blocks) { give_back(blocks, kHeld); }
   // Forgets all content and all references, as a restarted engine does.
   void clear();
 
@@ -64,6 +68,8 @@ class BlockPool {
 
  private:
   static constexpr std::int32_t kInUse = INT32_MIN;
+  // Blocks in use count the references of requests in steps of 1, held ones in steps of this.
+  static constexpr std::int32_t kHeld = 1 << 20;
   // Blocks whose cache misses are overlapped.
   static constexpr std::int64_t kBatch = 32;
 
@@ -74,6 +80,8 @@ class BlockPool {
     blocks_[first].next = second - first - 1;
     blocks_[second].previous = first - second + 1;
   }
+  [[nodiscard]] bool requested(BlockId id) const { return blocks_[id].next % kHeld > 0; }
+  void give_back(std::span<const BlockId> blocks, std::int32_t reference);
   void evict(BlockId id);
 
   Options options_;

@@ -118,8 +118,8 @@ void add_pools(Json& out, Rng& rng) {
 Json router(Rng& rng) {
   const std::string kind = pick<const char*>(
       rng, {"device-aware-weighted", "dynamo-kv", "dynamo-kv", "least-loaded", "llm-d", "llm-d",
-            "mooncake-conductor", "power-of-two", "prefix-aware", "random", "round-robin",
-            "session-affinity", "sglang-cache-aware", "tier-aware"});
+            "connection", "mooncake-conductor", "power-of-two", "prefix-aware", "random",
+            "round-robin", "session-affinity", "sglang-cache-aware", "tier-aware"});
   Json out = {{"kind", kind}};
   if (kind == "dynamo-kv") {
     out["generation"] = pick<const char*>(rng, {"old", "mid", "new"});

@@ -247,5 +247,27 @@ TEST(BlockPoolOracle, WithoutCachingNothingIsHit) {
 
 TEST(BlockPoolOracle, TheSmallestPoolWorks) { expect_equal_lives({.blocks = 4}, 20'000); }
 
+TEST(BlockPoolReferences, HeldOnesKeepABlockButAreNotRepeated) {
+  BlockPool pool({.blocks = 4});
+  std::vector<BlockId> first;
+  std::vector<BlockId> second;
+  const std::vector<BlockHash> hashes = {7};
+  pool.allocate(1, first);
+  pool.cache(first, hashes);
+  pool.share(hashes, second);
+  EXPECT_EQ(pool.repeated(), 1);
+  pool.hold(first);
+  EXPECT_EQ(pool.repeated(), 0);
+  std::vector<BlockId> third;
+  pool.share(hashes, third);
+  EXPECT_EQ(pool.repeated(), 1);
+  pool.release(second);
+  pool.release(third);
+  EXPECT_EQ(pool.repeated(), 0);
+  EXPECT_EQ(pool.free(), 2);
+  pool.release_held(first);
+  EXPECT_EQ(pool.free(), 3);
+}
+
 }  // namespace
 }  // namespace kvsim

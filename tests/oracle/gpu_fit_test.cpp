@@ -37,10 +37,10 @@ TEST_F(GpuFitOracle, ShippedCoefficientsAreThoseThatTheTablesGive) {
                     << drift.rebuilt << " rebuilt; kvsim fit --rebuild writes them anew";
 }
 
-TEST_F(GpuFitOracle, StepsOfOwnTablesAreWithinFivePercentOnAverage) {
+TEST_F(GpuFitOracle, StepsOfOwnTablesAreWithinSixPercentOnAverage) {
   for (const TransferErrors& gpu : transfers()) {
-    EXPECT_LT(gpu.own.decode.mean, 0.05) << gpu.name;
-    EXPECT_LT(gpu.own.prefill.mean, 0.05) << gpu.name;
+    EXPECT_LT(gpu.own.decode.mean, 0.06) << gpu.name;
+    EXPECT_LT(gpu.own.prefill.mean, 0.06) << gpu.name;
   }
 }
 

@@ -105,8 +105,8 @@ TEST(StepFit, DecodesServedByTheCacheAreRaisedToMemorySpeed) {
     EXPECT_GE(row.seconds, row.x[0] / 0.91);
 }
 
-TEST(StepFit, AllReduceIsLatencyAndRate) {
-  const StepForm form = all_reduce_form();
+TEST(StepFit, AllReduceOfTwoIsLatencyAndRate) {
+  const StepForm form = all_reduce_form(2);
   FitRows rows;
   for (double bytes = 256; bytes <= 64e6; bytes *= 2)
     rows.push_back({{bytes}, 4e-6 + bytes / 2e11, static_cast<std::int64_t>(bytes)});
