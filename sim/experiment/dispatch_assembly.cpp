@@ -198,10 +198,11 @@ RouterPlan read_router(const ConfigNode& node, const Json& router) {
 void fill_disaggregation(DisaggregationConfig& disaggregation, const RouterPlan& plan) {
   std::string& prompt = disaggregation.options.prompt_to_decode;
   if (prompt != "auto") return;
+  // What is no name of a router is complained of where the router is made.
   const Json& plugin = plan.plugin;
-  const std::string kind =
-      plugin.is_string() ? plugin.get<std::string>() : plugin.value("kind", std::string());
-  prompt = kind.starts_with("dynamo") ? "token-ids" : "text";
+  const Json& kind = plugin.is_object() && plugin.contains("kind") ? plugin.at("kind") : plugin;
+  const bool dynamo = kind.is_string() && kind.get<std::string>().starts_with("dynamo");
+  prompt = dynamo ? "token-ids" : "text";
 }
 
 Json resolve_router(const ConfigNode& node, const RouterPlan& plan) {
