@@ -43,6 +43,11 @@ void Dispatcher::set_up(Watched& watched, Side side) {
 void Dispatcher::set_main(Side side) {
   set_up(main_, std::move(side));
   gauges_ = gauges_ || main_.gauges;
+  one_of_each_pool_.clear();
+  for (const Replica* replica : main_.side.replicas)
+    if (std::none_of(one_of_each_pool_.begin(), one_of_each_pool_.end(),
+                     [&](const Replica* known) { return known->pool == replica->pool; }))
+      one_of_each_pool_.push_back(replica);
 }
 
 void Dispatcher::set_prefill(Side side, std::unique_ptr<Decider> decider) {
@@ -58,7 +63,7 @@ void Dispatcher::set_admission(std::unique_ptr<Admission> admission) {
 
 bool Dispatcher::fits(const Request& request) const {
   const auto fits = [&](const Replica* replica) { return replica->engine->fits(request); };
-  return std::all_of(main_.side.replicas.begin(), main_.side.replicas.end(), fits);
+  return std::all_of(one_of_each_pool_.begin(), one_of_each_pool_.end(), fits);
 }
 
 Seconds Dispatcher::gateway(Seconds now, std::int64_t input_tokens) {

@@ -71,7 +71,8 @@ class Dispatcher {
   // Called when requests are held and no replica is ready.
   void set_deserted(std::function<void()> deserted) { deserted_ = std::move(deserted); }
 
-  // Could any of the replicas ever serve it?
+  // Could each of the replicas serve it, had it nothing else to do? O(pools): those of one are
+  // equal.
   [[nodiscard]] bool fits(const Request& request) const;
   // Work of the gateway: when it is done. now, when it costs nothing.
   Seconds gateway(Seconds now, std::int64_t input_tokens);
@@ -125,6 +126,7 @@ class Dispatcher {
   Options options_;
   CpuLane gateway_;
   Watched main_;
+  std::vector<const Replica*> one_of_each_pool_;
   Watched prefill_;
   std::unique_ptr<Decider> decider_;
   std::unique_ptr<Admission> admission_;  // null: everything is admitted
