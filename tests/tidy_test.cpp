@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -251,6 +252,21 @@ void check_bans(const std::string& path, const std::vector<std::string>& code, O
   }
 }
 
+// Two types of one name at namespace scope are two definitions of one: `defined` maps each name to
+// the header that came first.
+void check_types(const std::string& path, const std::vector<std::string>& code,
+                 std::map<std::string, std::string>& defined, Offences& out) {
+  static const std::regex kType(R"(^(?:struct|class|enum class) ([A-Z]\w*)(?![\w:<]).*[^;]$)");
+  for (std::size_t i = 0; i < code.size(); ++i) {
+    std::smatch found;
+    if (!std::regex_match(code[i], found, kType)) continue;
+    const auto [first, fresh] = defined.emplace(found[1].str(), path);
+    if (!fresh)
+      out.push_back(
+          {i + 1, fmt::format("{} is defined in {} already", first->first, first->second)});
+  }
+}
+
 void check_header(const std::vector<std::string>& lines, Offences& out) {
   if (lines.empty() || !starts_with(lines.front(), "//")) {
     out.push_back({1, "a header starts with a comment that says what it is for"});
@@ -258,6 +274,10 @@ void check_header(const std::vector<std::string>& lines, Offences& out) {
   if (std::find(lines.begin(), lines.end(), "#pragma once") == lines.end()) {
     out.push_back({1, "a header has #pragma once"});
   }
+}
+
+bool is_header(const std::filesystem::path& path) {
+  return path.extension() == ".hpp" || path.extension() == ".cuh";
 }
 
 // `path` from the root of the tree, with '/'.
@@ -271,7 +291,7 @@ Offences check_file(const std::string& path, const std::string& text) {
   check_functions(code, out);
   check_includes(path, lines, out);
   check_bans(path, lines_of(code), out);
-  if (extension == ".hpp" || extension == ".cuh") check_header(lines, out);
+  if (is_header(path)) check_header(lines, out);
   return out;
 }
 
@@ -303,11 +323,15 @@ TEST(Tidy, TheTreeKeepsItsRules) {
   const std::filesystem::path root = KVSIM_SOURCE_DIR;
   const auto files = files_of_the_tree(root);
   EXPECT_GT(files.size(), 10u);
+  std::map<std::string, std::string> types;
   for (const auto& file : files) {
     std::ifstream stream(file);
     const std::string text{std::istreambuf_iterator<char>(stream), {}};
     const std::string path = std::filesystem::relative(file, root).generic_string();
-    for (const Offence& offence : check_file(path, text)) {
+    Offences offences = check_file(path, text);
+    if (is_header(path) && starts_with(path, "sim/"))
+      check_types(path, lines_of(code_only(text)), types, offences);
+    for (const Offence& offence : offences) {
       ADD_FAILURE_AT(path.c_str(), static_cast<int>(offence.line)) << offence.what;
     }
   }
@@ -378,6 +402,18 @@ TEST(TidyRules, TheModelDoesNotPrintResults) {
   EXPECT_FALSE(check_file("sim/engine/a.cpp", "fmt::print(\"x\");\n").empty());
   EXPECT_TRUE(check_file("sim/engine/a.cpp", "fmt::print(stderr, \"x\");\n").empty());
   EXPECT_TRUE(check_file("sim/engine/a.cpp", "std::snprintf(b, 2, \"x\");\n").empty());
+}
+
+TEST(TidyRules, ATypeIsDefinedOnce) {
+  std::map<std::string, std::string> types;
+  Offences found;
+  check_types("sim/a.hpp", {"struct Row {", "class Other;", "struct Row::Part {"}, types, found);
+  check_types("sim/b.hpp", {"struct Row;", "struct Row::Rest {"}, types, found);
+  EXPECT_TRUE(found.empty());
+  check_types("sim/c.hpp", {"", "class Row final : Base {"}, types, found);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].line, 2u);
+  EXPECT_EQ(found[0].what, "Row is defined in sim/a.hpp already");
 }
 
 TEST(TidyRules, AHeaderHasACommentAndAGuard) {

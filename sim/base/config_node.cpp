@@ -7,24 +7,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "sim/base/json_pointer.hpp"
+
 namespace kvsim {
-
-namespace {
-
-std::string escape_pointer(const std::string& key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-  return out;
-}
-
-}  // namespace
 
 ConfigNode ConfigNode::at(const std::string& key) const {
   return {value_->at(key), file_, path_ + "/" + escape_pointer(key)};

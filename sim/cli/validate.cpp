@@ -86,7 +86,6 @@ void plan_study(const ValidateArguments& arguments, const std::string& file,
                 const std::vector<ValidationCase>& cases, const std::vector<bool>& chosen,
                 Plan& plan) {
   const Json json = load_json(file);
-  if (!json.is_object() || !json.value("schema", "").starts_with("kvsim.validation/")) return;
   const Json names = json.value("studies", Json::array());
   if (std::none_of(names.begin(), names.end(), [&](const Json& name) {
         return name.is_string() && needed.contains(name.get<std::string>());
@@ -105,16 +104,8 @@ Plan plan_studies(const ValidateArguments& arguments, const std::vector<Validati
   std::set<std::string, std::less<>> needed;
   for (std::size_t i = 0; i < cases.size(); ++i)
     if (chosen[i]) needed.emplace(cases[i].study());
-  std::vector<std::string> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(arguments.templates, error))
-    if (entry.path().extension() == ".json") files.push_back(entry.path().string());
-  if (error)
-    throw ConfigError(fmt::format("--templates: found no folder {}; allowed: one with templates",
-                                  arguments.templates));
-  std::sort(files.begin(), files.end());
   Plan plan;
-  for (const std::string& file : files) {
+  for (const std::string& file : template_files(arguments.templates)) {
     try {
       plan_study(arguments, file, needed, cases, chosen, plan);
     } catch (const ConfigError& complaint) {

@@ -27,20 +27,10 @@ struct Interrupted {};
 std::vector<PlannedRun> plan_runs(const FitArguments& arguments,
                                   const std::vector<ValidationCase>& cases,
                                   const std::vector<std::string>& studies) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(arguments.templates, error))
-    if (entry.path().extension() == ".json") files.push_back(entry.path().string());
-  if (error)
-    throw ConfigError(fmt::format("--templates: found no folder {}; allowed: one with templates",
-                                  arguments.templates));
-  std::sort(files.begin(), files.end());
   std::vector<bool> dev;
   for (const ValidationCase& of : cases) dev.push_back(of.at("split") == "dev");
   std::vector<PlannedRun> runs;
-  for (const std::string& file : files) {
-    const Json json = load_json(file);
-    if (!json.is_object() || !json.value("schema", "").starts_with("kvsim.validation/")) continue;
+  for (const std::string& file : template_files(arguments.templates)) {
     const Study study(file);
     if (std::any_of(studies.begin(), studies.end(), [&](const auto& s) { return study.serves(s); }))
       for (PlannedRun& run : study.plan(cases, dev, arguments.per_request))
@@ -76,13 +66,13 @@ class FitRuns {
     open_rows();
     const auto residuals_at = [this](const Eigen::VectorXd& x) { return evaluate(x, chosen_); };
     std::vector<std::string> groups, studies, gpus;
-    for (const FitRow& row : outcome_.before) {
+    for (const MeasuredRow& row : outcome_.before) {
       groups.push_back(row.study + " " + row.metric_class);
       studies.push_back(row.study);
       gpus.push_back(row.gpu);
     }
     std::vector<bool> counts;
-    for (const FitRow& row : outcome_.before) counts.push_back(std::isfinite(row.residual));
+    for (const MeasuredRow& row : outcome_.before) counts.push_back(std::isfinite(row.residual));
     outcome_.fit =
         fit_robust(residuals_at, group_weights(groups, counts), plan.parameters(), plan.options());
     outcome_.half_widths =
@@ -105,12 +95,12 @@ class FitRuns {
   // Runs of one study on one GPU with one LLM err together.
   [[nodiscard]] std::vector<std::string> clusters() const {
     std::vector<std::string> out;
-    for (const FitRow& row : outcome_.before)
+    for (const MeasuredRow& row : outcome_.before)
       out.push_back(row.study + "/" + row.gpu + "/" + row.model);
     return out;
   }
 
-  std::vector<FitRow> validate(const Eigen::VectorXd& x, const std::vector<std::size_t>& of) {
+  std::vector<MeasuredRow> validate(const Eigen::VectorXd& x, const std::vector<std::size_t>& of) {
     const std::string name = fmt::format("evaluation-{:03}", evaluations_++);
     const fs::path place = folder_ / name;
     const fs::path overrides = folder_ / (name + ".json");
@@ -136,7 +126,7 @@ class FitRuns {
     if (!fs::exists(place / "predictions.csv"))
       throw ConfigError(fmt::format("kvsim validate: {}", last_line(child.log)));
     if (!arguments_.quiet) fmt::print(stderr, "evaluation {} done\n", evaluations_);
-    auto rows = read_fit_rows((place / "predictions.csv").string(), outcome_.plan, cases_);
+    auto rows = read_measured_rows((place / "predictions.csv").string(), outcome_.plan, cases_);
     if (!arguments_.resume) fs::remove_all(place / "runs", ignored);
     return rows;
   }
@@ -158,10 +148,10 @@ class FitRuns {
   }
 
   Eigen::VectorXd evaluate(const Eigen::VectorXd& x, const std::vector<std::size_t>& of) {
-    const std::vector<FitRow> rows = x == at_priors_ ? outcome_.before : validate(x, of);
+    const std::vector<MeasuredRow> rows = x == at_priors_ ? outcome_.before : validate(x, of);
     Eigen::VectorXd out =
         Eigen::VectorXd::Constant(static_cast<Eigen::Index>(outcome_.before.size()), std::nan(""));
-    for (const FitRow& row : rows)
+    for (const MeasuredRow& row : rows)
       if (const auto at = place_.find(row.key()); at != place_.end())
         out[at->second] = row.residual;
     return out;

@@ -67,6 +67,7 @@ class VllmScheduler final : public Scheduler {
   void complete(StepPlan& plan) {
     decodes_.describe(plan.shape, pool_.repeated());
     if (limits_.wasted_last_step) waste(plan);
+    ended_before_ = ended_context_ = 0;
     if (!plan.empty()) decodes_.advance(plan.finishing);
     for (Sequence* sequence : delayed_) decodes_.add(*sequence);
     delayed_.clear();
@@ -74,8 +75,8 @@ class VllmScheduler final : public Scheduler {
     start_decoding(plan);
     for (Sequence* sequence : plan.finishing) {
       blocks_.ending(*sequence);
-      if (limits_.wasted_last_step) ended_context_ += sequence->computed + 1;
-      ended_before_ += limits_.wasted_last_step ? 1 : 0;
+      ++ended_before_;
+      ended_context_ += sequence->computed + 1;
     }
   }
 
@@ -422,7 +423,6 @@ class VllmScheduler final : public Scheduler {
     plan.shape.decode_context += ended_context_;
     if (window_ > 0)
       plan.shape.decode_window_context += std::min(ended_context_, window_ * ended_before_);
-    ended_before_ = ended_context_ = 0;
   }
 
   // --- computing ---
@@ -487,7 +487,7 @@ class VllmScheduler final : public Scheduler {
   Seconds now_{0};
   bool preempted_ = false;
   bool stalled_ = false;            // the only running request waits for blocks
-  std::int64_t ended_before_ = 0;   // in the plan before, when their last step is wasted
+  std::int64_t ended_before_ = 0;   // sequences that end in the plan before
   std::int64_t ended_context_ = 0;  // KV tokens that they read
   bool blocked_ = false;            // nobody waiting can be admitted until something changes
   bool stopped_ = false;            // ... because one of them stopped the queue

@@ -34,14 +34,6 @@ double noise_of(const std::vector<double>& times, double mean) {
 
 }  // namespace
 
-double quantile(const std::vector<double>& ascending, double share) {
-  const double rank = share * static_cast<double>(ascending.size() - 1);
-  const auto below = static_cast<std::size_t>(rank);
-  const std::size_t above = std::min(below + 1, ascending.size() - 1);
-  const double weight = rank - static_cast<double>(below);
-  return ascending[below] * (1 - weight) + ascending[above] * weight;
-}
-
 Sample summarise(const BenchOperation& operation, const std::vector<double>& times) {
   KV_CHECK(!times.empty());
   Sample out;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/base/json.hpp"
+#include "sim/base/quantile.hpp"
 #include "sim/base/units.hpp"
 
 namespace kvsim {
@@ -40,9 +41,6 @@ struct Sample {
   std::vector<std::pair<std::string, double>> extra;
   [[nodiscard]] std::optional<double> seen(const std::string& name) const;
 };
-
-// By linear interpolation; `ascending` is not empty, `share` in [0, 1].
-[[nodiscard]] double quantile(const std::vector<double>& ascending, double share);
 
 // Quantiles, mean and noise of what was measured. times is not empty; noise from `batches` means of
 // consecutive times.

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "sim/base/check.hpp"
+#include "sim/base/quantile.hpp"
 
 namespace kvsim {
 
@@ -14,15 +15,6 @@ std::vector<double> sorted(std::span<const double> values) {
   std::vector<double> out(values.begin(), values.end());
   std::sort(out.begin(), out.end());
   return out;
-}
-
-// As sim/base/stats.hpp takes it.
-double quantile(const std::vector<double>& ascending, double q) {
-  const double at = q * static_cast<double>(ascending.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, ascending.size() - 1);
-  const double share = at - static_cast<double>(below);
-  return ascending[below] * (1 - share) + ascending[above] * share;
 }
 
 double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {

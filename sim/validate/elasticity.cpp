@@ -8,6 +8,8 @@
 #include <functional>
 #include <set>
 
+#include "sim/base/json_pointer.hpp"
+
 namespace kvsim {
 
 namespace {
@@ -53,19 +55,6 @@ bool counts_whole(const std::string& key) {
 
 constexpr double kFewest = 4;  // whole numbers below have no small step
 
-std::string escaped(const std::string& key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-  return out;
-}
-
 using Found = std::function<void(const std::string& path, const std::string& key, const Json&)>;
 
 // Numbers below `json`; with `star`, elements of a list share the path of *.
@@ -74,7 +63,7 @@ void walk(const Json& json, const std::string& path, const std::string& key, boo
   if (json.is_number()) found(path, key, json);
   if (json.is_object())
     for (const auto& item : json.items())
-      walk(item.value(), path + "/" + escaped(item.key()), item.key(), star, found);
+      walk(item.value(), path + "/" + escape_pointer(item.key()), item.key(), star, found);
   if (!json.is_array()) return;
   for (std::size_t i = 0; i < json.size(); ++i)
     walk(json[i], path + "/" + (star ? "*" : std::to_string(i)), key, star, found);

@@ -9,16 +9,11 @@
 #include <map>
 #include <tuple>
 
+#include "sim/base/quantile.hpp"
+
 namespace kvsim {
 
 namespace {
-
-double quantile(const std::vector<double>& sorted, double share) {
-  const double rank = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(rank);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (rank - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
 
 std::string grade_of(std::string_view completeness) {
   if (completeness == "A" || completeness == "A-") return "A";

@@ -103,15 +103,15 @@ std::vector<std::size_t> thin_cases(const FitPlan& plan, const std::vector<Plann
   return out;
 }
 
-std::vector<FitRow> read_fit_rows(const std::string& predictions, const FitPlan& plan,
-                                  const std::vector<ValidationCase>& cases) {
+std::vector<MeasuredRow> read_measured_rows(const std::string& predictions, const FitPlan& plan,
+                                            const std::vector<ValidationCase>& cases) {
   std::map<std::string, const ValidationCase*, std::less<>> by_id;
   for (const ValidationCase& of : cases) by_id.emplace(of.id(), &of);
   const CsvTable table = read_csv(predictions);
   const std::size_t id = table.column("case_id"), metric = table.column("metric");
   const std::size_t stat = table.column("stat"), flag = table.column("flag");
   const std::size_t predicted = table.column("predicted"), actual = table.column("actual");
-  std::vector<FitRow> out;
+  std::vector<MeasuredRow> out;
   for (const auto& row : table.rows) {
     const auto of = by_id.find(row[id]);
     const double measured = number(row[actual]);

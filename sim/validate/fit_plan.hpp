@@ -85,7 +85,7 @@ struct FitPlan {
                                                   const std::vector<ValidationCase>& cases);
 
 // One measurement that counts.
-struct FitRow {
+struct MeasuredRow {
   std::string case_id;
   std::string study;
   std::string gpu;
@@ -98,7 +98,8 @@ struct FitRow {
 };
 
 // Of a predictions.csv, in its order. Flagged measurements and those of 0 are left out.
-[[nodiscard]] std::vector<FitRow> read_fit_rows(const std::string& predictions, const FitPlan& plan,
-                                                const std::vector<ValidationCase>& cases);
+[[nodiscard]] std::vector<MeasuredRow> read_measured_rows(const std::string& predictions,
+                                                          const FitPlan& plan,
+                                                          const std::vector<ValidationCase>& cases);
 
 }  // namespace kvsim

@@ -47,7 +47,7 @@ std::string indented(const Json& json, const std::string& margin) {
                      json.is_object() ? "}" : "]");
 }
 
-using Picks = std::function<bool(const FitRow&)>;
+using Picks = std::function<bool(const MeasuredRow&)>;
 
 std::vector<double> some(const FitOutcome& outcome, const VectorXd& residuals, const Picks& picks) {
   std::vector<double> out;
@@ -84,13 +84,14 @@ ErrorLine line_of(const FitOutcome& outcome, const std::string& name, const Pick
 std::vector<ErrorLine> lines_of(const FitOutcome& outcome) {
   std::vector<ErrorLine> out;
   for (const std::string& metric : outcome.plan.metrics)
-    out.push_back(
-        line_of(outcome, metric, [&](const FitRow& row) { return row.metric_class == metric; }));
+    out.push_back(line_of(outcome, metric,
+                          [&](const MeasuredRow& row) { return row.metric_class == metric; }));
   std::set<std::string> studies;
-  for (const FitRow& row : outcome.before) studies.insert(row.study);
+  for (const MeasuredRow& row : outcome.before) studies.insert(row.study);
   for (const std::string& study : studies)
-    out.push_back(line_of(outcome, study, [&](const FitRow& row) { return row.study == study; }));
-  out.push_back(line_of(outcome, "all", [](const FitRow&) { return true; }));
+    out.push_back(
+        line_of(outcome, study, [&](const MeasuredRow& row) { return row.study == study; }));
+  out.push_back(line_of(outcome, "all", [](const MeasuredRow&) { return true; }));
   return out;
 }
 
@@ -189,7 +190,7 @@ std::string fit_rows_csv(const FitOutcome& outcome) {
   }
   out += "\n";
   for (std::size_t i = 0; i < outcome.before.size(); ++i) {
-    const FitRow& row = outcome.before[i];
+    const MeasuredRow& row = outcome.before[i];
     const auto at = static_cast<Index>(i);
     for (const std::string* text :
          {&row.case_id, &row.study, &row.gpu, &row.model, &row.metric, &row.metric_class})

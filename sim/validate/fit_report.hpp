@@ -25,7 +25,7 @@ struct CrossValidation {
 
 struct FitOutcome {
   FitPlan plan;
-  std::vector<FitRow> before;  // rows at the priors
+  std::vector<MeasuredRow> before;  // rows at the priors
   RobustFit fit;
   Eigen::VectorXd half_widths;  // 95 %
   std::vector<CrossValidation> cross;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "sim/base/quantile.hpp"
 #include "sim/validate/template.hpp"
 
 namespace kvsim {
@@ -53,13 +54,6 @@ std::optional<double> bytes_per(std::string_view unit, double megabyte) {
 }
 
 // Linear between the values beside the rank q * (n - 1), as sim/base/stats.hpp.
-double quantile(const std::vector<double>& ascending, double q) {
-  const double rank = q * static_cast<double>(ascending.size() - 1);
-  const auto below = static_cast<std::size_t>(rank);
-  const std::size_t above = std::min(below + 1, ascending.size() - 1);
-  return std::lerp(ascending[below], ascending[above], rank - std::floor(rank));
-}
-
 std::optional<double> latency(const std::vector<double>& ascending, std::string_view stat) {
   if (ascending.empty()) return std::nullopt;
   if (stat == "mean")

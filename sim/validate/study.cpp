@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "sim/validate/template.hpp"
@@ -311,6 +312,22 @@ std::vector<PlannedRun> Study::plan(const std::vector<ValidationCase>& cases,
     if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) continue;
     out.push_back(RunPlan(json_, file_, rows, per_request, *patterns_).make(run, wanted));
   }
+  return out;
+}
+
+std::vector<std::string> template_files(const std::string& folder) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() != ".json") continue;
+    const Json json = load_json(entry.path().string());
+    if (json.is_object() && json.value("schema", "").starts_with("kvsim.validation/"))
+      out.push_back(entry.path().string());
+  }
+  if (error)
+    throw ConfigError(
+        fmt::format("--templates: found no folder {}; allowed: one with templates", folder));
+  std::sort(out.begin(), out.end());
   return out;
 }
 

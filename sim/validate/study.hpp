@@ -73,4 +73,8 @@ class Study {
   std::unique_ptr<Patterns> patterns_;
 };
 
+// The templates in `folder`, sorted; its other JSON files are passed over. Throws ConfigError when
+// there is no such folder.
+[[nodiscard]] std::vector<std::string> template_files(const std::string& folder);
+
 }  // namespace kvsim

@@ -65,7 +65,7 @@ TEST(FitPlan, RowsThatCountAreMeasuredUnflaggedAndOfItsStats) {
                          "a,s,dev,e2e,mean,s,2,1,overload\n"
                          "a,s,dev,itl,mean,s,,1,\n"
                          "a,s,dev,e2e,p50,s,2,,\n";
-  const auto rows = read_fit_rows(file.string(), plan_of(), {case_of("a", "s", "h100")});
+  const auto rows = read_measured_rows(file.string(), plan_of(), {case_of("a", "s", "h100")});
   std::filesystem::remove(file);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_NEAR(rows[0].residual, std::log(2), 1e-12);

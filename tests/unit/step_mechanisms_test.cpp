@@ -2,33 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "sim/perf/step_context.hpp"
+#include "tests/step_shapes.hpp"
 
 namespace kvsim {
 namespace {
-
-StepShape decode(std::int32_t sequences, std::int64_t context) {
-  StepShape shape;
-  shape.decode_sequences = sequences;
-  shape.decode_context = sequences * context;
-  shape.sampled = sequences;
-  return shape;
-}
-
-StepShape prefill(std::int64_t tokens) {
-  StepShape shape;
-  shape.prefill_sequences = 1;
-  shape.prefill_tokens = tokens;
-  shape.prefill_pairs = static_cast<double>(tokens * tokens) / 2;
-  shape.sampled = 1;
-  return shape;
-}
-
-StepTime::Context kernels_only(const std::string& llm, const std::string& gpu,
-                               std::int64_t tp = 1) {
-  StepTime::Context context = step_context(llm, gpu, tp, "0.15");
-  context.overheads = EngineOverheads{};
-  return context;
-}
 
 double seconds(const StepTime::Context& context, const StepShape& shape) {
   return make_step_time("fitted", context)->gpu(shape).count();
@@ -51,46 +28,46 @@ TEST(AllReduce, SmallMessagesGoInOneStepAndLargeOnesInTwo) {
 
 TEST(AllReduce, BeginsWithTheLastRank) {
   auto context = kernels_only("llama-3.1-70b", "h100-sxm", 8);
-  const double together = seconds(context, decode(4, 1000));
+  const double together = seconds(context, decodes(4, 1000));
   context.overheads.rank_skew = Seconds(1e-6);
   // The largest of eight normal numbers is 1.42; 2 x 80 layers, embedding and head.
-  EXPECT_NEAR(seconds(context, decode(4, 1000)) - together, 162 * 1.42e-6, 3e-6);
+  EXPECT_NEAR(seconds(context, decodes(4, 1000)) - together, 162 * 1.42e-6, 3e-6);
 }
 
 TEST(AllReduce, OneRankWaitsForNobody) {
   auto context = kernels_only("llama-3.1-8b", "h100-sxm");
-  const double before = seconds(context, decode(4, 1000));
+  const double before = seconds(context, decodes(4, 1000));
   context.overheads.rank_skew = Seconds(1e-3);
-  EXPECT_EQ(seconds(context, decode(4, 1000)), before);
+  EXPECT_EQ(seconds(context, decodes(4, 1000)), before);
 }
 
 TEST(Fp8, QuantisingThatIsFusedAwayCostsNothing) {
   auto context = kernels_only("llama-3.1-70b-fp8", "h200-sxm", 2);
-  const double apart = seconds(context, decode(1, 10000));
+  const double apart = seconds(context, decodes(1, 10000));
   context.overheads.quantise_share = 0;
-  const double fused = seconds(context, decode(1, 10000));
+  const double fused = seconds(context, decodes(1, 10000));
   const double launches = 80 * 4 * context.gpu.gemm_fp8->quantise_launch.count();
   EXPECT_GT(launches, 1e-3);
   EXPECT_NEAR(apart - fused, launches, 0.1 * launches);
   // Of bf16 weights nothing is quantised.
   context = kernels_only("llama-3.1-70b", "h200-sxm", 2);
-  const double bf16 = seconds(context, decode(1, 10000));
+  const double bf16 = seconds(context, decodes(1, 10000));
   context.overheads.quantise_share = 0;
-  EXPECT_EQ(seconds(context, decode(1, 10000)), bf16);
+  EXPECT_EQ(seconds(context, decodes(1, 10000)), bf16);
 }
 
 TEST(Fp8, UnalignedBatchesBeyondTheGraphsCostMore) {
   const auto fp8 = kernels_only("llama-3.1-70b-fp8", "h200-sxm", 2);
-  EXPECT_GT(seconds(fp8, prefill(1025)) / seconds(fp8, prefill(1024)), 1.15);
-  EXPECT_LT(seconds(fp8, prefill(1088)) / seconds(fp8, prefill(1024)), 1.1);
-  EXPECT_LT(seconds(fp8, prefill(505)) / seconds(fp8, prefill(504)), 1.05);
+  EXPECT_GT(seconds(fp8, prompt(1025)) / seconds(fp8, prompt(1024)), 1.15);
+  EXPECT_LT(seconds(fp8, prompt(1088)) / seconds(fp8, prompt(1024)), 1.1);
+  EXPECT_LT(seconds(fp8, prompt(505)) / seconds(fp8, prompt(504)), 1.05);
   const auto bf16 = kernels_only("llama-3.1-70b", "h200-sxm", 2);
-  EXPECT_LT(seconds(bf16, prefill(1025)) / seconds(bf16, prefill(1024)), 1.1);
+  EXPECT_LT(seconds(bf16, prompt(1025)) / seconds(bf16, prompt(1024)), 1.1);
 }
 
 TEST(SharedPrefix, IsReadFromMemoryOnce) {
   const auto context = kernels_only("llama-3.1-8b", "h100-sxm");
-  StepShape shape = decode(64, 10000);
+  StepShape shape = decodes(64, 10000);
   const double apart = seconds(context, shape);
   shape.repeated_context = shape.decode_context - 10000;
   const double kv = 131072.0 * static_cast<double>(shape.repeated_context) /
@@ -106,16 +83,17 @@ TEST(Sampling, FiltersCostWhereTheModelsSettingsAskForThem) {
   auto context = kernels_only("llama-3.1-8b", "h100-sxm");
   context.overheads.filter = Seconds(4e-4);
   context.overheads.filter_bytes = 100;
-  const double filtered = seconds(context, decode(32, 1000));
+  const double filtered = seconds(context, decodes(32, 1000));
   context.llm.sampling_filter = false;
-  EXPECT_NEAR(filtered - seconds(context, decode(32, 1000)),
+  EXPECT_NEAR(filtered - seconds(context, decodes(32, 1000)),
               4e-4 + 32 * 128256 * 100 / (0.8 * 3.35e12), 1e-9);
 }
 
 TEST(EngineVersions, DecodesWaitForTheHostInEveryLayerUntilTheyAreWholeGraphs) {
   const double before =
-      seconds(step_context("llama-3.1-70b", "h100-sxm", 4, "0.10"), decode(8, 99));
-  const double after = seconds(step_context("llama-3.1-70b", "h100-sxm", 4, "0.11"), decode(8, 99));
+      seconds(step_context("llama-3.1-70b", "h100-sxm", 4, "0.10"), decodes(8, 99));
+  const double after =
+      seconds(step_context("llama-3.1-70b", "h100-sxm", 4, "0.11"), decodes(8, 99));
   const double gap = load_engine("vllm").overheads("0.10").gap_layer.count();
   EXPECT_GT(gap, 0);
   EXPECT_NEAR(before - after, 80 * gap, 1e-4);

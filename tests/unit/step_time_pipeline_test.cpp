@@ -6,36 +6,19 @@
 #include "sim/perf/gpu_profile.hpp"
 #include "sim/perf/memory_budget.hpp"
 #include "sim/perf/step_context.hpp"
+#include "tests/step_shapes.hpp"
 
 namespace kvsim {
 namespace {
 
-StepShape decodes(std::int32_t sequences, std::int64_t context) {
-  StepShape shape;
-  shape.decode_sequences = sequences;
-  shape.decode_context = sequences * context;
-  shape.sampled = sequences;
-  return shape;
-}
-
-StepShape prompt(std::int64_t tokens) {
-  StepShape shape;
-  shape.prefill_sequences = 1;
-  shape.prefill_tokens = tokens;
-  shape.prefill_pairs = static_cast<double>(tokens) * static_cast<double>(tokens) / 2;
-  shape.sampled = 1;
-  return shape;
-}
-
-StepTime::Context kernels_only() {
-  StepTime::Context context = step_context("llama-3.1-70b", "h100-sxm", 1, "0.15");
-  context.overheads = EngineOverheads{};
+StepTime::Context eager() {
+  StepTime::Context context = kernels_only("llama-3.1-70b", "h100-sxm");
   context.graph_sizes.clear();
   return context;
 }
 
 std::unique_ptr<StepTime> pipelined(std::int64_t stages, Bandwidth bandwidth = Bandwidth(0)) {
-  StepTime::Context context = kernels_only();
+  StepTime::Context context = eager();
   const std::int64_t hidden = context.llm.hidden;
   context.llm = pipeline_stage(context.llm, stages);
   return with_pipeline(
@@ -44,7 +27,7 @@ std::unique_ptr<StepTime> pipelined(std::int64_t stages, Bandwidth bandwidth = B
 }
 
 TEST(Pipeline, OneStageIsNoPipeline) {
-  const auto plain = make_step_time("fitted", kernels_only());
+  const auto plain = make_step_time("fitted", eager());
   const auto one = pipelined(1);
   for (const StepShape& shape : {decodes(64, 1000), prompt(3000)})
     EXPECT_EQ(one->gpu(shape).count(), plain->gpu(shape).count());
@@ -52,7 +35,7 @@ TEST(Pipeline, OneStageIsNoPipeline) {
 
 TEST(Pipeline, ManyDecodesAreAsFastAsFewerLayersOnAsManyGpus) {
   // Each of four GPUs works for a quarter of the sequences at a time, all the time.
-  StepTime::Context context = kernels_only();
+  StepTime::Context context = eager();
   context.llm = pipeline_stage(context.llm, 4);
   const double quarter = make_step_time("fitted", context)->gpu(decodes(128, 1000)).count();
   const double step = pipelined(4)->gpu(decodes(512, 1000)).count();
@@ -61,7 +44,7 @@ TEST(Pipeline, ManyDecodesAreAsFastAsFewerLayersOnAsManyGpus) {
 }
 
 TEST(Pipeline, ALonePromptGainsNothing) {
-  const double whole = make_step_time("fitted", kernels_only())->gpu(prompt(4000)).count();
+  const double whole = make_step_time("fitted", eager())->gpu(prompt(4000)).count();
   EXPECT_NEAR(pipelined(4)->gpu(prompt(4000)).count(), whole, 0.02 * whole);
   EXPECT_GE(pipelined(4, Bandwidth(10e9))->gpu(prompt(4000)).count(), whole);
 }
