@@ -24,15 +24,17 @@ class Fitter {
 
   void gemm(const std::string& dtype, GemmFit& fit) {
     std::string rows_of;
+    const bool fp8 = dtype == "fp8";
     const FitRows rows = gemm_rows(table_, dtype, out_.profile.peaks, rows_of);
-    const Coefficients c =
-        one("gemm_" + dtype, gemm_form(dtype == "fp8"), rows, rows_of, kHeldOutShapes);
+    const StepForm form =
+        gemm_form(fp8, out_.profile.sustained_share(fp8).value_or(kUnboundedShare));
+    const Coefficients c = one("gemm_" + dtype, form, rows, rows_of, kHeldOutShapes);
     if (c.empty()) return;
     fit.launch = Seconds(c[0]);
     fit.compute = c[1];
     fit.memory = c[2];
     fit.exponent = c[3];
-    if (dtype != "fp8") return;
+    if (!fp8) return;
     fit.quantise = c[4];
     // The kernel itself starts no slower than that of bf16.
     fit.quantise_launch = std::max(Seconds(0), fit.launch - out_.profile.gemm_bf16.launch);

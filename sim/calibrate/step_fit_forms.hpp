@@ -13,8 +13,10 @@
 namespace kvsim {
 
 // t0 + quantise + [compute^p + memory^p]^(1/p); start: grid over p and t0, 2 x 2 least squares.
-// fp8: of the rows with m > 2, those whose number is a multiple of 4.
-StepForm gemm_form(bool fp8);
+// fp8: of the rows with m > 2, those whose number is a multiple of 4. The share of the peak stays
+// below `largest_share`: what the GPU sustains, which timings of a few products may exceed.
+constexpr double kUnboundedShare = 1.2;
+StepForm gemm_form(bool fp8, double largest_share = kUnboundedShare);
 // What one row more than a multiple of 4 takes, in rows of `fit`: the median over shapes, from 513
 // to 2,049 rows; 0 without such timings.
 double unaligned_rows(const OperatorTable& table, const GemmFit& fit, const GpuPeaks& peaks);

@@ -107,10 +107,10 @@ double mixture_memory(const FitRow& row, double skew) {
 
 }  // namespace
 
-StepForm gemm_form(bool fp8) {
+StepForm gemm_form(bool fp8, double largest_share) {
   StepForm form;
   form.parameters = {{"launch_s", 0, 1e-4, 1e-6},
-                     {"compute_efficiency", 0.01, 1.2, 1},
+                     {"compute_efficiency", 0.01, largest_share, 1},
                      {"memory_efficiency", 0.01, 1.2, 1},
                      // A sum would give one row the cost of a tile: it stood for the quantising
                      // kernel, which has a launch of its own.

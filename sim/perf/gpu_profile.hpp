@@ -44,6 +44,23 @@ struct GpuPeaks {
   }
 };
 
+// What the best large matrix product reaches while it repeats for seconds: the board's power limit
+// then lowers the clock, which tables of a few replays on an idle GPU do not show. No fitted
+// compute efficiency goes beyond it.
+struct SustainedRates {
+  double bf16_flops_per_s = 0;
+  double fp8_flops_per_s = 0;  // 0: not measured
+  Provenance provenance;
+
+  template <class F>
+  void fields(F& f) {
+    f.required("bf16_flops_per_s", bf16_flops_per_s, Range{1e9, 1e18}, "Best bf16 product.");
+    f.optional("fp8_flops_per_s", fp8_flops_per_s, Range{0, 1e18},
+               "Best fp8 product; 0 = not measured.");
+    f.required("provenance", provenance, "Who measured it.");
+  }
+};
+
 // A copy rate that holds for descriptors of at least this size.
 struct DescriptorRate {
   Bytes size{0};
@@ -240,6 +257,7 @@ struct GpuProfile {
   std::string name;
   std::vector<std::string> aliases;
   GpuPeaks peaks;
+  std::optional<SustainedRates> sustained;
   HostLink host_link;
   GpuLink gpu_link;
   GemmFit gemm_bf16;
@@ -256,6 +274,7 @@ struct GpuProfile {
     f.required("name", name, "The profile's name: that of its file.");
     f.optional("aliases", aliases, "Other names in use.");
     f.required("peaks", peaks, "Datasheet.");
+    f.optional("sustained", sustained, "Rates under continuous load.");
     f.required("host_link", host_link, "PCIe or C2C to host memory.");
     f.required("gpu_link", gpu_link, "GPU to GPU within a node.");
     f.required("gemm_bf16", gemm_bf16, "Matrix products with bf16 weights.");
@@ -268,6 +287,8 @@ struct GpuProfile {
   }
   void check(const ConfigNode& node) const;
 
+  // The largest share of the peak that a matrix product may be fitted to; none = no bound.
+  [[nodiscard]] std::optional<double> sustained_share(bool fp8) const;
   // The entry for a group of `gpus`; ConfigError listing the known sizes otherwise.
   [[nodiscard]] const AllReduceFit& all_reduce_of(std::int64_t gpus) const;
   // Every block's provenance, in file order.
