@@ -110,7 +110,7 @@ void Engine::on_changed() {
   }
   if (!scheduler_->resume(plans_[planned_], world_.now())) return;
   paused_ = false;
-  if (!plans_[planned_].empty()) ++planned_;
+  if (!plans_[planned_].empty()) count_planned();
   if (phase_ != Phase::kIdle) return;
   waits_.lookups += world_.now() - pause_began_;
   pass_boundary(world_.now());
@@ -168,8 +168,14 @@ void Engine::plan_more(Seconds now) {
   while (planned_ < plans_.size() && !paused_) {
     paused_ = !scheduler_->plan(plans_[planned_], now);
     if (paused_ || plans_[planned_].empty()) return;
-    ++planned_;
+    count_planned();
   }
+}
+
+void Engine::count_planned() {
+  if (connector_ != nullptr)
+    plans_[planned_].connector = connector_->planned(steps_ + static_cast<std::int64_t>(planned_));
+  ++planned_;
 }
 
 void Engine::begin_step(Seconds now) {
@@ -211,7 +217,7 @@ void Engine::sleep_through(Seconds now) {
   passed_ = 0;
   step_began_ = now;
   StepShape shape = plans_[0].shape;
-  Seconds end = now + duration(shape);
+  Seconds end = now + duration(shape, plans_[0].connector);
   ends_.push_back(end);
   bool alike = options_.coalesce && inbox_.empty() && planned_ == plans_.size() &&
                (connector_ == nullptr || !connector_->storing());
@@ -226,7 +232,7 @@ void Engine::sleep_through(Seconds now) {
     const std::int64_t plans = scheduler_->steady_plans();
     for (std::int64_t i = 0; i < plans; ++i) {
       shape.decode_context += shape.decode_sequences;
-      end += duration(shape);
+      end += duration(shape, Seconds(0));
       ends_.push_back(end);
     }
   }
@@ -393,9 +399,9 @@ EngineGauges Engine::published(Seconds now) {
   return published_;
 }
 
-Seconds Engine::duration(const StepShape& shape) const {
+Seconds Engine::duration(const StepShape& shape, Seconds connector) const {
   const Seconds gpu = step_time_->gpu(shape);
-  const Seconds cpu = step_time_->cpu(shape);
+  const Seconds cpu = step_time_->cpu(shape) + connector;
   return options_.async_scheduling ? std::max(gpu, cpu) : gpu + cpu;
 }
 

@@ -140,6 +140,7 @@ class Engine {
   // Results are out: plans, begins what is planned.
   void pass_boundary(Seconds now);
   void plan_more(Seconds now);
+  void count_planned();
   void begin_step(Seconds now);
   void sleep_through(Seconds now);
   void note_fetch(Sequence& sequence, Seconds elapsed);
@@ -150,7 +151,7 @@ class Engine {
   // Passes the boundaries of the current run that lie strictly before `until`.
   void settle(Seconds until);
   void leave(Sequence& sequence, Outcome outcome, Seconds now);
-  [[nodiscard]] Seconds duration(const StepShape& shape) const;
+  [[nodiscard]] Seconds duration(const StepShape& shape, Seconds connector) const;
   void count_step(Seconds begin, Seconds computed, Seconds end, const StepShape& shape,
                   std::int32_t wasted);
   [[nodiscard]] EngineGauges state() const;

@@ -37,6 +37,7 @@ struct StepPlan {
   std::vector<Sequence*> tokens_from_prefill;  // produce a token without having decoded before it
   std::vector<Sequence*> finishing;            // produce their last token
   std::vector<Sequence*> loads;                // whose KV is loaded as a part of the step
+  Seconds connector{0};                        // host time of planning it that a connector took
   // Nothing but decodes, none of which ends: plans that follow may be alike.
   [[nodiscard]] bool steady() const {
     return shape.prefill_sequences == 0 && finishing.empty() && tokens_from_prefill.empty() &&
@@ -52,6 +53,7 @@ struct StepPlan {
     tokens_from_prefill.clear();
     finishing.clear();
     loads.clear();
+    connector = Seconds(0);
   }
 };
 

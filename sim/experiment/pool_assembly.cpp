@@ -170,6 +170,8 @@ Connector::Context connector_context(const PoolPlan& plan, const ReplicaPlace& p
       .prompt_only = plan.defaults.offload_prompt_only,
       .deferred_stores = plan.defaults.offload_prompt_only,
       .plain_copies = plan.defaults.offload_plain_copies,
+      .ready_at_end = plan.defaults.offload_ready_at_end,
+      .scans_to_evict = plan.defaults.offload_scans,
       .to_host = links.to_host(place.replica),
       .to_device = links.to_device(place.replica),
       .to_device_rate = host.to_gpu_alone,

@@ -81,6 +81,8 @@ class Connector {
     bool prompt_only = true;
     bool deferred_stores = true;
     bool plain_copies = false;                   // one call per copy descriptor, not one per batch
+    bool ready_at_end = false;                   // what a request stored is ready when it has ended
+    bool scans_to_evict = false;                 // the scheduler walks over what cannot be evicted
     Lane& to_host;                               // copy engine device to host
     Lane& to_device;                             // copy engine host to device
     Bandwidth to_device_rate{0};                 // of that engine alone, large copies
@@ -118,6 +120,9 @@ class Connector {
   virtual void completed(KvSequence& sequence, std::int64_t full_blocks, std::int64_t step) = 0;
   // Step number `step`, which is being planned, gives these blocks new content.
   virtual void allocated(std::span<const BlockId> blocks, std::int64_t step) = 0;
+  // Step number `step` has been planned, and the connector told of all it does. What the connector
+  // took of the scheduler's thread for it.
+  [[nodiscard]] virtual Seconds planned(std::int64_t /*step*/) { return Seconds(0); }
   // Decodes fill blocks too: does anybody want to hear of those?
   [[nodiscard]] virtual bool stores_generated() const = 0;
   // Steps up to number `done` have ended and the next one begins: their stores are sent off now.

@@ -27,6 +27,7 @@ ChunkPrefix HostCache::lookup(std::span<const BlockHash> chunks) {
     if (state == Lookup::kMiss) break;
     ++prefix.chunks;
     if (state == Lookup::kPending) prefix.pending = true;
+    if (!prefix.pending) ++prefix.ready;
     if (chunks_.find(chunk)->loads > 0) prefix.loading = true;
   }
   return prefix;

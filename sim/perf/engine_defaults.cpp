@@ -15,10 +15,11 @@ constexpr std::int64_t kGraphTokens = 512;
 constexpr EngineVersion kCoarserGraphs{0, 12};
 constexpr EngineVersion kAsyncScheduling{0, 14};
 constexpr EngineVersion kWholePrompt{0, 19};
-constexpr EngineVersion kBatchedCopies{0, 20};
-constexpr EngineVersion kGraphMemory{0, 21};  // and 0.92 instead of 0.90
+constexpr EngineVersion kBatchedCopies{0, 20};  // and stores complete one by one
+constexpr EngineVersion kGraphMemory{0, 21};    // and 0.92 instead of 0.90
 constexpr EngineVersion kPromptOnly{0, 22};
 constexpr EngineVersion kUnhashedFirst{0, 23};
+constexpr EngineVersion kEvictableList{0, 24};
 constexpr EngineVersion kLargerBudget{0, 26};
 
 // A100 is left out on purpose: larger budgets lowered its throughput.
@@ -49,6 +50,8 @@ EngineDefaults engine_defaults(const std::string& version, const GpuProfile& gpu
   defaults.unhashed_blocks_first = v >= kUnhashedFirst;
   defaults.offload_prompt_only = v >= kPromptOnly;
   defaults.offload_plain_copies = v < kBatchedCopies;
+  defaults.offload_ready_at_end = v < kBatchedCopies;
+  defaults.offload_scans = v < kEvictableList;
   defaults.graph_memory_counted = v >= kGraphMemory;
   defaults.graph_tokens_max = graph_tokens_max(version, gpu, defaults.max_num_seqs);
   return defaults;

@@ -23,6 +23,8 @@ struct EngineDefaults {
   bool unhashed_blocks_first = false;  // freed blocks without a hash are reused first
   bool offload_prompt_only = false;    // native offload skips generated tokens
   bool offload_plain_copies = false;   // native offload submits each copy by a call of its own
+  bool offload_ready_at_end = false;   // ... has what a request stored ready when that has ended
+  bool offload_scans = false;          // ... walks over chunks that cannot be evicted
   bool graph_memory_counted = false;   // CUDA graphs are subtracted from the KV cache's share
   std::int64_t graph_tokens_max = 0;   // largest captured batch with the default max_num_seqs
 };

@@ -43,7 +43,9 @@ Offload random_offload(Rng& rng) {
                     {"cpu_bytes", 1'000'000 * (1 + rng.below(60))},
                     {"blocks_per_chunk", 1 + rng.below(3)},
                     {"prompt_only", rng.below(2) == 0},
-                    {"deferred_stores", rng.below(2) == 0}};
+                    {"deferred_stores", rng.below(2) == 0},
+                    {"ready_at_end", rng.below(2) == 0},
+                    {"scans_to_evict", rng.below(2) == 0}};
   if (rng.below(3) == 0)
     offload.plugin = {{"kind", "hicache"}, {"size_bytes", 1'000'000 * (1 + rng.below(60))}};
   if (rng.below(3) == 0)

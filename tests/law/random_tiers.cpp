@@ -80,7 +80,9 @@ Json native(const World& world) {
           {"blocks_per_chunk", pick<std::int64_t>(rng, {1, 1, 2, 4})},
           {"eviction", pick<const char*>(rng, {"lru", "arc"})},
           {"prompt_only", flip(rng)},
-          {"deferred_stores", flip(rng)}};
+          {"deferred_stores", flip(rng)},
+          {"ready_at_end", flip(rng)},
+          {"scans_to_evict", flip(rng)}};
 }
 
 Json lmcache(const World& world) {

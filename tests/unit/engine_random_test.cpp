@@ -24,7 +24,9 @@ Offload random_offload(Rng& rng) {
                     {"blocks_per_chunk", 1 + rng.below(3)},
                     {"eviction", rng.below(2) == 0 ? "lru" : "arc"},
                     {"prompt_only", rng.below(2) == 0},
-                    {"deferred_stores", rng.below(2) == 0}};
+                    {"deferred_stores", rng.below(2) == 0},
+                    {"ready_at_end", rng.below(2) == 0},
+                    {"scans_to_evict", rng.below(2) == 0}};
   const Json redis = {{"kind", "redis"}, {"maxmemory_bytes", 1'000'000 * (1 + rng.below(200))}};
   switch (rng.below(6)) {
     case 0:

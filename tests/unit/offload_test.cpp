@@ -276,6 +276,51 @@ TEST(Offload, BlocksHeldUntilStoredKeepARequestWaiting) {
   EXPECT_NEAR(story.first_token(1), 2.4, kTolerance);
 }
 
+TEST(Offload, ReadyAtTheEndAChunkIsNoHitWhileTheRequestThatStoredItRuns) {
+  Script script = with_offload();
+  script.requests = {{.input = 64, .output = 10, .prompt = {text(1, 64)}},
+                     {.arrival = 5, .input = 64, .prompt = {text(1, 64)}},
+                     {.arrival = 20, .input = 64, .prompt = {text(1, 64)}}};
+  script.offload->plugin = plugin({{"ready_at_end", true}});
+  const Story late = run(script);
+  EXPECT_EQ(late.requests[1].hit_tokens[1], 0);
+  EXPECT_EQ(late.requests[2].hit_tokens[1], 64);
+  script.offload->plugin = plugin({{"ready_at_end", false}});
+  EXPECT_EQ(run(script).requests[1].hit_tokens[1], 64);
+}
+
+TEST(Offload, ReadyAtTheEndBlocksStayForTheStepAfterTheLast) {
+  Script script = with_offload();
+  script.engine.kv_blocks = 9;
+  script.requests = {{.input = 64}, {.input = 16, .output = 10}};
+  script.probes = {1.75, 2.25};  // stored at 1.5 with the other's block
+  script.offload->plugin = plugin({{"ready_at_end", true}});
+  const Story story = run(script);
+  EXPECT_DOUBLE_EQ(story.gauges[0].kv_usage, 0.75);
+  EXPECT_DOUBLE_EQ(story.gauges[1].kv_usage, 0.25);
+}
+
+TEST(Offload, ATierFullOfWhatRunningRequestsStoredIsWalkedOverInEveryStep) {
+  constexpr double kScanned = 0.2e-6;
+  Script script = with_offload();
+  script.requests = {{.input = 64, .output = 20}, {.arrival = 2.5, .input = 64, .output = 10}};
+  Json options = {{"cpu_bytes", 4'000'000}, {"ready_at_end", true}, {"scans_to_evict", true}};
+  script.offload->plugin = plugin(options);
+  EXPECT_NEAR(run(script).ended(1), 13 + 10 * 4 * kScanned, kTolerance);
+  options["scans_to_evict"] = false;
+  script.offload->plugin = plugin(options);
+  EXPECT_NEAR(run(script).ended(1), 13, kTolerance);
+}
+
+TEST(Offload, WhatFoundNoRoomIsStoredOnceSomebodyHasEnded) {
+  Script script = with_offload();
+  script.requests = {{.input = 64, .output = 4, .prompt = {text(1, 64)}},
+                     {.input = 64, .output = 20, .prompt = {text(2, 64)}},
+                     {.arrival = 40, .input = 64, .prompt = {text(2, 64)}}};
+  script.offload->plugin = plugin({{"cpu_bytes", 4'000'000}, {"ready_at_end", true}});
+  EXPECT_EQ(run(script).requests[2].hit_tokens[1], 64);
+}
+
 TEST(Offload, UnderAsynchronousSchedulingTheStepThatReusesABlockWaitsNotTheOneBeforeIt) {
   Script script = with_offload();
   script.engine.limits.prefix_caching = true;
