@@ -37,6 +37,19 @@ struct RequestOverhead {
   }
 };
 
+// Filtering the logits of a step by top-p or top-k, on every rank:
+// fixed + rows * vocabulary * logit / the GPU's multiprocessors.
+struct FilterCost {
+  Seconds fixed{0};
+  Seconds logit{0};  // of one multiprocessor: sorting is bound by them rather than by memory
+
+  template <class F>
+  void fields(F& f) {
+    f.required("fixed_s", fixed, Range{0, 1e-2}, "One step.");
+    f.required("logit_s", logit, Range{0, 1e-6}, "One logit on one multiprocessor.");
+  }
+};
+
 struct EngineOverheads {
   std::string from_version = "0.0";
   bool async_scheduling = true;  // on by default in these versions
@@ -51,10 +64,11 @@ struct EngineOverheads {
   double quantise_share = 1;  // of the pass that quantises activations to fp8: 0 = fused away
   Seconds sampler{0};         // GPU time of sampling: sampler + sampler_row * rows
   Seconds sampler_row{0};
-  // With top-p or top-k, where the model's settings ask for them: many small kernels that no graph
-  // holds, and a sort of every row's logits.
-  Seconds filter{0};
-  double filter_bytes = 0;
+  // With top-p or top-k: a sort of every row's logits by a dozen kernels, or from `fused_rows` rows
+  // on a kernel of its own (0 = never).
+  FilterCost filter_sort;
+  FilterCost filter_fused;
+  std::int64_t fused_rows = 0;
   // Host time of a step: scheduling, input preparation, output processing.
   Seconds cpu_step{0};
   Seconds cpu_layer{0};
@@ -77,9 +91,10 @@ struct EngineOverheads {
                "Share of the fp8 quantising pass that compilation leaves.");
     f.required("sampler_s", sampler, Range{0, 1}, "Sampling one row.");
     f.required("sampler_row_s", sampler_row, Range{0, 1}, "Sampling one more row.");
-    f.optional("filter_s", filter, Range{0, 1e-2}, "Filtering by top-p or top-k, one step.");
-    f.optional("filter_logit_bytes", filter_bytes, Range{0, 1e4},
-               "Memory traffic of filtering, bytes for each row and word of the vocabulary.");
+    f.optional("filter_sort", filter_sort, "Filtering by top-p or top-k with a sort.");
+    f.optional("filter_fused", filter_fused, "The same by one kernel.");
+    f.optional("filter_fused_rows", fused_rows, Range{0, 1e6},
+               "Fewest rows that the one kernel is used for; 0 = never.");
     f.required("cpu_step_s", cpu_step, Range{0, 1}, "Host time a step.");
     f.required("cpu_layer_s", cpu_layer, Range{0, 1}, "Host time a layer.");
     f.required("cpu_sequence_s", cpu_sequence, Range{0, 1}, "Host time a sequence.");

@@ -1,8 +1,8 @@
 // Step time as a sum over operators, each with coefficients fitted to measured kernels:
 //
 //   kernels = layers' products (MatrixTime) + attention (AttentionTime) + LM head + sampling
-//   sampling = sampler + sampler_row * rows, and where the model's published settings ask for top-p
-//              or top-k: filter + rows * vocabulary * filter bytes / memory bandwidth
+//   sampling = sampler + sampler_row * rows, and unless requests are greedy, where the model's
+//              published settings ask for top-p or top-k: the engine's filter (FilterCost)
 //   gpu     = kernels * (prefill_factor when the step holds prompt tokens) + gaps
 //
 // Batches up to the largest captured CUDA graph cost what the next captured size costs. Published
@@ -47,12 +47,15 @@ class FittedStepTime final : public StepTime {
  public:
   struct Options {
     std::optional<double> mixed_attention_factor;
+    bool greedy = false;
 
     template <class F>
     void fields(F& f) {
       f.optional("mixed_attention_factor", mixed_attention_factor, Range{1, 10},
                  "Decode attention in a batch that also prefills, over decode alone. Default: the "
                  "GPU's.");
+      f.optional("greedy", greedy,
+                 "Requests ask for temperature 0: nothing is filtered by top-p or top-k.");
     }
   };
 
@@ -61,6 +64,7 @@ class FittedStepTime final : public StepTime {
         rank_(rank_shape(context.llm, context.tensor_parallel)),
         matrix_(context, rank_),
         attention_(context, rank_, options.mixed_attention_factor),
+        filtered_(context.llm.sampling_filter && !options.greedy),
         layers_gap_(context.overheads.gap_step.count() +
                     context.overheads.gap_layer.count() * static_cast<double>(context.llm.layers)) {
     for (const std::int64_t size : context.graph_sizes)
@@ -94,21 +98,24 @@ class FittedStepTime final : public StepTime {
   }
   [[nodiscard]] double sampling(std::int64_t rows) const {
     const EngineOverheads& overheads = context_.overheads;
-    const double filter = context_.llm.sampling_filter ? filter_seconds(rows) : 0;
+    const double filter = filtered_ ? filter_seconds(rows) : 0;
     return matrix_.head_seconds(rows) + overheads.sampler.count() +
            overheads.sampler_row.count() * static_cast<double>(rows) + filter;
   }
-  // Every rank sorts whole rows.
   [[nodiscard]] double filter_seconds(std::int64_t rows) const {
-    const double words = static_cast<double>(rows * context_.llm.vocabulary);
-    const double memory = context_.gpu.elementwise.memory * context_.gpu.peaks.memory.count();
-    return context_.overheads.filter.count() + words * context_.overheads.filter_bytes / memory;
+    const EngineOverheads& overheads = context_.overheads;
+    const bool fused = overheads.fused_rows > 0 && rows >= overheads.fused_rows;
+    const FilterCost& cost = fused ? overheads.filter_fused : overheads.filter_sort;
+    const auto logits = static_cast<double>(rows * context_.llm.vocabulary);
+    return cost.fixed.count() +
+           logits * cost.logit.count() / static_cast<double>(context_.gpu.peaks.multiprocessors);
   }
 
   Context context_;
   RankShape rank_;
   MatrixTime matrix_;
   AttentionTime attention_;
+  bool filtered_ = false;
   double layers_gap_ = 0;
   std::vector<std::int64_t> padded_;  // by number of tokens, up to the largest captured graph
   Remembered by_tokens_;

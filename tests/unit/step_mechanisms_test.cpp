@@ -81,12 +81,38 @@ TEST(SharedPrefix, IsReadFromMemoryOnce) {
 
 TEST(Sampling, FiltersCostWhereTheModelsSettingsAskForThem) {
   auto context = kernels_only("llama-3.1-8b", "h100-sxm");
-  context.overheads.filter = Seconds(4e-4);
-  context.overheads.filter_bytes = 100;
+  context.overheads.filter_sort = {Seconds(4e-4), Seconds(1e-8)};
   const double filtered = seconds(context, decodes(32, 1000));
   context.llm.sampling_filter = false;
-  EXPECT_NEAR(filtered - seconds(context, decodes(32, 1000)),
-              4e-4 + 32 * 128256 * 100 / (0.8 * 3.35e12), 1e-9);
+  EXPECT_NEAR(filtered - seconds(context, decodes(32, 1000)), 4e-4 + 32 * 128256 * 1e-8 / 132,
+              1e-9);
+}
+
+TEST(Sampling, GreedyRequestsAreNotFiltered) {
+  auto context = kernels_only("llama-3.1-8b", "h100-sxm");
+  const double plain = seconds(context, decodes(32, 1000));
+  context.overheads.filter_sort = {Seconds(4e-4), Seconds(1e-8)};
+  const Json greedy = Json::parse(R"({"kind": "fitted", "greedy": true})");
+  const auto step = Registry<StepTime>::instance().make(ConfigNode(greedy, "step time"), context);
+  EXPECT_DOUBLE_EQ(step->gpu(decodes(32, 1000)).count(), plain);
+}
+
+TEST(Sampling, OneKernelFiltersLargeBatchesOfLaterVersions) {
+  // vllm-project/vllm#40376: 128 rows of 131,072 words by sorting and by a kernel of their own.
+  auto context = kernels_only("llama-3.1-8b", "h100-sxm");
+  context.llm.vocabulary = 131072;
+  const auto filter = [&](const std::string& version, std::int32_t rows) {
+    context.overheads = EngineOverheads{};
+    const double plain = seconds(context, decodes(rows, 1000));
+    const EngineOverheads overheads = load_engine("vllm").overheads(version);
+    context.overheads.filter_sort = overheads.filter_sort;
+    context.overheads.filter_fused = overheads.filter_fused;
+    context.overheads.fused_rows = overheads.fused_rows;
+    return seconds(context, decodes(rows, 1000)) - plain;
+  };
+  EXPECT_NEAR(filter("0.15", 128) / 2.35e-3, 1, 0.15);
+  EXPECT_NEAR(filter("0.18", 128) / 0.45e-3, 1, 0.15);
+  EXPECT_LT(filter("0.18", 8), filter("0.18", 7));
 }
 
 TEST(EngineVersions, DecodesWaitForTheHostInEveryLayerUntilTheyAreWholeGraphs) {
