@@ -135,6 +135,7 @@ std::vector<LoadStage> StagePlan::make() const {
     stage.clients.clients = part.load.clients();
     stage.clients.think = part.load.think();
     stage.clients.produce = part.load.arrivals.produce;
+    stage.clients.produce_ahead = part.load.arrivals.produce_ahead;
     if (part.load.arrivals.duration) stage.clients.duration = *part.load.arrivals.duration;
     stage.duration = part.load.asked_duration();
     stage.at_end = at_end(part.load.at_end);

@@ -25,6 +25,7 @@ void LoadDriver::start(Seconds begin) {
   }
   until_ = begin + options_.duration;
   working_ = options_.clients;
+  produced_ = begin;
   for (std::int64_t i = 0; i < options_.clients; ++i) next_for_client(begin);
 }
 
@@ -95,10 +96,23 @@ void LoadDriver::release_turn(Session& session, Seconds now) {
   release(std::move(turn), at, at);
 }
 
+// Closed loop: when a client that asks now gets a request. The next one is begun when this one is
+// made and there is a place for it: when the one `produce_ahead` before it has been taken.
+Seconds LoadDriver::take_produced(Seconds at) {
+  if (options_.produce <= Seconds(0)) return at;
+  at = std::max(at, produced_);
+  taken_.push_back(at);
+  if (static_cast<std::int64_t>(taken_.size()) == options_.produce_ahead) {
+    produced_ = std::max(produced_, taken_.front());
+    taken_.pop_front();
+  }
+  produced_ = produced_ + options_.produce;
+  return at;
+}
+
 // Closed loop: the client takes the next request that nobody else's session owns.
 void LoadDriver::next_for_client(Seconds at) {
-  at = std::max(at, produced_);
-  produced_ = at + options_.produce;
+  at = take_produced(at);
   if (too_late(at)) return retire();
   while (read()) {
     if (next_.session >= 0) {

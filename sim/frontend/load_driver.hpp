@@ -22,9 +22,11 @@ class LoadDriver {
   struct Options {
     std::int64_t clients = 0;  // 0 = open loop
     Seconds think{0};          // closed loop: pause of a client between its requests
-    // Closed loop: making a request (or a session), one after the other for all clients, one ahead
-    // of those that ask. Load generators that make up long prompts as they go take this.
+    // Closed loop: making a request (or a session), one after the other for all clients, while
+    // fewer than so many are ready that nobody has asked for. At the beginning one is. Load
+    // generators that make up long prompts as they go take this.
     Seconds produce{0};
+    std::int64_t produce_ahead = 1;
     // Closed loop: nothing is sent so long after the beginning or later. (An open loop's source
     // ends by itself.)
     Seconds duration{std::numeric_limits<double>::infinity()};
@@ -70,6 +72,7 @@ class LoadDriver {
   void send(Request& request, Seconds intended);
   void release(Request&& request, Seconds at, Seconds intended);
   void release_turn(Session& session, Seconds now);
+  Seconds take_produced(Seconds at);
   void next_for_client(Seconds at);
   [[nodiscard]] bool too_late(Seconds at) const { return at >= until_; }
   void retire();
@@ -85,7 +88,8 @@ class LoadDriver {
   std::unordered_map<std::int64_t, Session> sessions_;
   Request next_;  // read, not sent
   Seconds begin_{0};
-  Seconds produced_{0};  // when the next request is made
+  Seconds produced_{0};        // when the next request is made
+  std::deque<Seconds> taken_;  // when the latest were taken; fewer than produce_ahead
   Seconds until_{std::numeric_limits<double>::infinity()};
   Seconds last_ended_{0};
   std::int64_t working_ = 0;  // closed loop: clients that go on

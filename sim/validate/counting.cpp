@@ -321,7 +321,7 @@ std::optional<double> measure(const std::vector<const StageOutcome*>& stages,
     samples.reserve(counted.answered.size());
     for (const RequestRecord* request : counted.answered)
       if (const auto sample = known->per_request(*request)) samples.push_back(*sample);
-    value = statistic(samples, stat);
+    value = statistic(samples, renamed && stat == "median" ? meaning->second.median : stat);
   }
   if (!value) return std::nullopt;
   return *value * *factor * (renamed ? meaning->second.factor : 1);

@@ -18,11 +18,13 @@ namespace kvsim {
 struct MetricMeaning {
   std::string as;
   double factor = 1;
+  std::string median = "median";
 
   template <class F>
   void fields(F& f) {
     f.required("as", as, "A metric of ours.");
     f.optional("factor", factor, Range{1e-6, 1e6}, "Times this.");
+    f.choice("median", median, {"median", "mean"}, "What is called median there.");
   }
 };
 

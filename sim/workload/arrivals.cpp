@@ -178,7 +178,7 @@ void check(const ArrivalConfig& config) {
       {"filled", {}, {"rate_per_s", "stages", "duration_s"}},
       {"gamma", {"burstiness"}, {"rate_per_s", "stages", "duration_s"}},
       {"constant", {}, {"rate_per_s", "stages", "duration_s"}},
-      {"closed_loop", {"clients"}, {"think_s", "produce_s", "duration_s"}},
+      {"closed_loop", {"clients"}, {"think_s", "produce_s", "produce_ahead", "duration_s"}},
   };
   std::vector<std::string> given;
   if (config.rate_per_s) given.emplace_back("rate_per_s");
@@ -188,6 +188,7 @@ void check(const ArrivalConfig& config) {
   if (config.clients != 0) given.emplace_back("clients");
   if (config.think != Seconds(0)) given.emplace_back("think_s");
   if (config.produce != Seconds(0)) given.emplace_back("produce_s");
+  if (config.produce_ahead != 1) given.emplace_back("produce_ahead");
   if (config.duration) given.emplace_back("duration_s");
   check_keys("/load", config.kind, kKeys, given);
   const bool drawn = config.kind != "trace" && config.kind != "closed_loop";

@@ -41,6 +41,7 @@ struct ArrivalConfig {
   std::int64_t clients = 0;
   Seconds think{0};
   Seconds produce{0};
+  std::int64_t produce_ahead = 1;
   std::optional<std::int64_t> max_requests;
   std::optional<Seconds> duration;
 
@@ -61,7 +62,10 @@ struct ArrivalConfig {
     f.optional("think_s", think, Range{0, 1e7}, "closed_loop: pause of a client before it sends.");
     f.optional("produce_s", produce, Range{0, 1e6},
                "closed_loop: what it takes the load generator to make a request. It makes one "
-               "after the other and is one ahead.");
+               "after the other.");
+    f.optional("produce_ahead", produce_ahead, Range{1, 1e7},
+               "closed_loop: how many requests it may have made that nobody has asked for yet. At "
+               "the beginning it has one.");
     f.optional("max_requests", max_requests, Range{1, 1e12}, "Stop after so many.");
     f.optional("duration_s", duration, Range{0, 1e9},
                "Leave out what arrives later than this; closed_loop: send nothing from then on.");

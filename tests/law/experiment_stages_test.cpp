@@ -95,6 +95,25 @@ TEST(ClosedLoop, AGeneratorThatTakesTimeForARequestMakesOneAfterTheOther) {
   });
 }
 
+TEST(ClosedLoop, AGeneratorMakesRequestsAheadWhileNobodyAsksForThem) {
+  in_child([] {
+    Json made = experiment(nullptr);
+    made["workload"]["requests"] = 6;
+    made["load"]["clients"] = 3;
+    made["load"]["produce_s"] = 0.03;
+    made["load"]["produce_ahead"] = 3;
+    made["pools"][0]["engine"]["step_time"]["fixed_s"] = 0.1;
+    const Story run(made);
+    std::multiset<double> sent;
+    for (const RequestRecord& record : run.records) sent.insert(record.sent.count());
+    // The second and third begin with the same step, end together and find a request each.
+    const std::vector<double> expected = {0, 0.03, 0.06, 0.5, 0.6, 0.6};
+    ASSERT_EQ(sent.size(), expected.size());
+    auto at = sent.begin();
+    for (const double time : expected) EXPECT_NEAR(*at++, time, kNanosecond);
+  });
+}
+
 TEST(Stages, OneThatDrainsEndsWithItsLastAnswerAndTheNextOneWaitsForItsPause) {
   in_child([] {
     Json next = kShort;

@@ -93,6 +93,13 @@ TEST_F(Counting, AWordMayMeanAnotherMetric) {
   EXPECT_TRUE(can_measure(rules_, "tpot"));
 }
 
+TEST_F(Counting, WhatIsCalledAMedianMayBeAMean) {
+  EXPECT_DOUBLE_EQ(*value("e2e", "median", "s"), 5);
+  rules_.metrics["e2e"] = {.as = "e2e", .median = "mean"};
+  EXPECT_NEAR(*value("e2e", "median", "s"), 17.0 / 3, 1e-12);
+  EXPECT_DOUBLE_EQ(*value("e2e", "max", "s"), 10.5);
+}
+
 TEST_F(Counting, WhatIsNotKnownGivesNothing) {
   EXPECT_FALSE(value("gpu_active", "mean", "%"));
   EXPECT_FALSE(value("ttft", "mean", "tok/s"));
