@@ -167,6 +167,9 @@ Task Lmcache::look_up(std::int64_t number, std::int64_t serial) {
   co_await tasks_.sleep(options_.lookup_rpc);
   Visit* visit = visit_of(number, serial);
   if (visit == nullptr) co_return;
+  // Any other hash stands for those of another seed.
+  if (!options_.same_hashes)
+    for (ChunkPart& chunk : visit->chunks) chunk.key = ~chunk.key;
   std::int64_t here = 0;
   const auto total = static_cast<std::int64_t>(visit->chunks.size());
   while (here < total && pool_.contains(visit->chunks[static_cast<std::size_t>(here)].key)) ++here;

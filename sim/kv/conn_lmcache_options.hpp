@@ -26,6 +26,7 @@ struct LmcacheOptions {
   bool save_decode_cache = false;
   bool save_unfull_chunk = false;
   bool enable_async_loading = false;
+  bool same_hashes = true;
   std::int64_t min_retrieve_tokens = 0;
   Seconds blocking_timeout{10};
   Seconds lookup_timeout{3};
@@ -57,6 +58,10 @@ struct LmcacheOptions {
                "Save a prompt's last, partial chunk under a key of its own.");
     f.optional("enable_async_loading", enable_async_loading,
                "The scheduler does not wait; lower tiers are read into DRAM before admission.");
+    f.optional("same_hashes", same_hashes,
+               "Scheduler and workers hash alike. Not so with several tensor-parallel ranks, "
+               "builtin hashes and no PYTHONHASHSEED: chunks are stored, and none is found "
+               "(LMCache/LMCache#1739).");
     f.optional("min_retrieve_tokens", min_retrieve_tokens, Range{0, 1e9}, "Load no less.");
     f.optional("blocking_timeout_s", blocking_timeout, Range{1e-6, 1e6}, "For each chunk.");
     f.optional("lookup_timeout_s", lookup_timeout, Range{1e-6, 1e6}, "Then it is a miss.");

@@ -100,6 +100,18 @@ TEST(Stages, StepsThatWaitForLoadsSayForWhat) {
   EXPECT_GT(busy, 0.9 * summary["simulated_s"].get<double>());  // a closed loop: little else
 }
 
+TEST(Stages, ChunksLookedUpUnderOtherHashesAreStoredAndNeverFound) {
+  Json connector = lmcache();
+  connector["local_cpu"] = true;
+  connector["max_local_cpu_bytes"] = 60e9;
+  connector["same_hashes"] = false;
+  const Json summary = summary_of(experiment_with(connector));
+  EXPECT_EQ(summary["cache"]["hit_tokens"]["dram"], 0);
+  EXPECT_EQ(summary["cache"]["hit_tokens"]["kv"], 0);
+  EXPECT_GT(summary["cache"]["stored_bytes"]["kv"].get<double>(), 0);
+  EXPECT_EQ(summary["requests"]["completed"], 120);
+}
+
 TEST(Stages, AFreeClientTakesNoTime) {
   Json experiment = experiment_with(lmcache());
   experiment["assume_free"] = {"client"};
