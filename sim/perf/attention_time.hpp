@@ -27,15 +27,23 @@ class AttentionTime {
   // KV tokens that decodes read, those read again for another sequence counted in part.
   [[nodiscard]] double decode_reads(const StepShape& shape) const;
   [[nodiscard]] double layer_seconds(const StepShape& shape, const Load& load) const;
+  // Decodes in a batch that also prefills, given what they take alone.
+  [[nodiscard]] double mixed_seconds(const StepShape& shape, const Load& load, double alone) const;
 
   double full_layers_ = 0;
   double window_layers_ = 0;
   double window_tokens_ = 0;
-  double mixed_factor_ = 1;
+  std::optional<double> mixed_factor_;  // none: a block for each head
   double decode_floor_ = 0;
   double decode_launch_ = 0;
   double decode_token_ = 0;   // seconds per KV token that decodes read
   double repeated_read_ = 1;  // over the first read
+  double heads_ = 1;          // of a rank
+  double group_ = 1;          // query heads that share a KV head
+  double blocks_at_once_ = 1;
+  double head_bytes_ = 0;    // of one KV head and token, keys and values
+  double second_level_ = 0;  // bytes of that cache
+  double tile_token_ = 0;    // seconds a block takes for a KV token
   double prefill_launch_ = 0;
   double prefill_pair_ = 0;    // seconds per causal query-key pair
   double prefill_token_ = 0;   // seconds per new token

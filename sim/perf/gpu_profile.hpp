@@ -174,7 +174,8 @@ struct AttentionFit {
   double prefill_transfer = 1;
   double latent_compute = 0.5;  // decode of latent attention in absorbed form
   double repeated_read = 1;     // a KV token that another sequence of the step reads too, over one
-  double mixed_factor = 1.8;    // FlashAttention 2, measured at 1.6 to 2.0
+  // Of kernels that pack the query heads of a group; none: FlashAttention 2 (attention_time.cpp).
+  std::optional<double> mixed_factor;
   Provenance provenance;
 
   template <class F>
@@ -190,7 +191,8 @@ struct AttentionFit {
     f.optional("repeated_read", repeated_read, Range{0.1, 1},
                "Reading a KV token once more in the same decode step, over reading it first.");
     f.optional("mixed_factor", mixed_factor, Range{0.5, 10},
-               "Decode attention in a batch that also prefills, over decode alone.");
+               "Decode attention in a batch that also prefills, over decode alone. Default: as "
+               "FlashAttention 2 does it, a block for each head.");
     f.required("provenance", provenance, "Where these come from.");
   }
 };
