@@ -45,10 +45,11 @@ constexpr Seconds kPlainCopy{2.3e-6};
 // Operations that a CUDA stream takes before it blocks its caller (NVIDIA developer forum, "CUDA
 // stream are blocked when launch lots of kernels": about a thousand; not documented).
 constexpr std::int64_t kStreamDepth = 1024;
-// Walking over one entry of the table of chunks (measured: CPython 3.11 on a Zen server, 20,000
-// entries of an ordered dictionary as requests leave them, 0.07 to 0.11 us when walks follow one
-// another, as they do within a step; 0.12 us from cold caches).
-constexpr Seconds kScanned{0.07e-6};
+// Walking over one entry of the table of chunks. Measured with CPython 3.11 on two cores of a shared
+// machine, 20,000 entries of an ordered dictionary as requests leave them: 0.065 to 0.11 us when
+// walks follow one another, as they do within a step (0.12 us from cold caches). Published runs are
+// taken to have had cores a little faster.
+constexpr Seconds kScanned{0.06e-6};
 constexpr std::int64_t kNoStep = std::numeric_limits<std::int64_t>::max();
 
 class NativeOffload final : public Connector {
