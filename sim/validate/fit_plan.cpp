@@ -120,6 +120,10 @@ std::vector<MeasuredRow> read_measured_rows(const std::string& predictions, cons
     while (word.ends_with(' ')) word.pop_back();
     const std::string kind = metric_class(row[metric], row[stat]);
     if (!among(plan.stats, word) || !among(plan.metrics, kind)) continue;
+    const auto same = [&](const LeftOut& out) {
+      return out.study == of->second->study() && out.metric == kind;
+    };
+    if (std::any_of(plan.left_out.begin(), plan.left_out.end(), same)) continue;
     const double ratio = number(row[predicted]) / measured;
     out.push_back({row[id], std::string(of->second->study()), std::string(of->second->at("gpu")),
                    std::string(of->second->at("model")), row[metric] + " " + row[stat], kind,

@@ -35,12 +35,27 @@ struct FittedConstant {
   }
 };
 
+// A study's class of metrics whose error is not these constants'.
+struct LeftOut {
+  std::string study;
+  std::string metric;
+  std::string reason;
+
+  template <class F>
+  void fields(F& f) {
+    f.required("study", study, "Whose.");
+    f.required("metric", metric, "A class of metrics.");
+    f.required("reason", reason, "What makes that error instead.");
+  }
+};
+
 struct FitPlan {
   std::string schema;
   std::vector<FittedConstant> constants;
   std::vector<std::string> studies;
   std::vector<std::string> metrics = {"ttft", "itl", "e2e", "throughput"};
   std::vector<std::string> stats = {"mean", "median", "p50", "mean_or_median", "total", "rate"};
+  std::vector<LeftOut> left_out;
   std::int64_t max_cases_per_study = 8;
   double noise = 0.1;
   double knee = 1.5;
@@ -56,6 +71,7 @@ struct FitPlan {
     f.optional("metrics", metrics, "Classes of metrics that count.");
     f.optional("stats", stats,
                "Of these, up to a parenthesis: tails follow chance more than constants.");
+    f.optional("left_out", left_out, "What of these does not count, and why.");
     f.optional("max_cases_per_study", max_cases_per_study, Range{1, 1e6},
                "Whole runs are taken until this many cases are.");
     f.optional("noise", noise, Range{1e-3, 10},
@@ -97,7 +113,8 @@ struct MeasuredRow {
   [[nodiscard]] std::string key() const { return case_id + " " + metric; }
 };
 
-// Of a predictions.csv, in its order. Flagged measurements and those of 0 are left out.
+// Of a predictions.csv, in its order. Flagged measurements, those of 0 and what the plan leaves out
+// are not among them.
 [[nodiscard]] std::vector<MeasuredRow> read_measured_rows(const std::string& predictions,
                                                           const FitPlan& plan,
                                                           const std::vector<ValidationCase>& cases);
