@@ -45,10 +45,10 @@ constexpr Seconds kPlainCopy{2.3e-6};
 // Operations that a CUDA stream takes before it blocks its caller (NVIDIA developer forum, "CUDA
 // stream are blocked when launch lots of kernels": about a thousand; not documented).
 constexpr std::int64_t kStreamDepth = 1024;
-// Walking over one entry of the table of chunks. Measured with CPython 3.11 on two cores of a shared
-// machine, 20,000 entries of an ordered dictionary as requests leave them: 0.065 to 0.11 us when
-// walks follow one another, as they do within a step (0.12 us from cold caches). Published runs are
-// taken to have had cores a little faster.
+// Walking over one entry of the table of chunks. Measured with CPython 3.11 on two cores of a
+// shared machine, 20,000 entries of an ordered dictionary as requests leave them: 0.065 to 0.11 us
+// when walks follow one another, as they do within a step (0.12 us from cold caches). Published
+// runs are taken to have had cores a little faster.
 constexpr Seconds kScanned{0.06e-6};
 constexpr std::int64_t kNoStep = std::numeric_limits<std::int64_t>::max();
 
@@ -86,7 +86,7 @@ class NativeOffload final : public Connector {
                  "per batch. Default: version.");
       f.optional("ready_at_end", ready_at_end,
                  "Chunks become readable and evictable when the request that stored them has "
-                 "ended. Default: version.");
+                 "ended. Default: version; never with tiers below.");
       f.optional("scans_to_evict", scans_to_evict,
                  "Looking for something to evict walks over all chunks. Default: version.");
       f.optional("secondary", secondary,
@@ -101,7 +101,8 @@ class NativeOffload final : public Connector {
         prompt_only_(options.prompt_only.value_or(context.prompt_only)),
         deferred_(options.deferred_stores.value_or(context.deferred_stores)),
         plain_copies_(options.plain_copies.value_or(context.plain_copies)),
-        ready_at_end_(options.ready_at_end.value_or(context.ready_at_end)),
+        ready_at_end_(
+            options.ready_at_end.value_or(context.ready_at_end && options.secondary.empty())),
         scans_(options.scans_to_evict.value_or(context.scans_to_evict)),
         cache_(cache_options(), make_eviction()),
         pending_(static_cast<std::size_t>(context.pool.total()), 0),
@@ -114,7 +115,8 @@ class NativeOffload final : public Connector {
     const std::int64_t last = limit_tokens / chunk_tokens_;
     if (cache_.capacity() == 0 || first >= last) return {};
     const ChunkPrefix found = cache_.lookup(keys(sequence, first, last));
-    if (ready_at_end_) return found_tokens(local_tokens, (first + found.ready) * chunk_tokens_, {});
+    if (ready_at_end_ && options_.secondary.empty())
+      return found_tokens(local_tokens, (first + found.ready) * chunk_tokens_, {});
     if (found.pending || found.loading) {
       somebody_asks_ = true;
       return {.ask_again = true};
