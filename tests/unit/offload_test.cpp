@@ -301,7 +301,7 @@ TEST(Offload, ReadyAtTheEndBlocksStayForTheStepAfterTheLast) {
 }
 
 TEST(Offload, ATierFullOfWhatRunningRequestsStoredIsWalkedOverInEveryStep) {
-  constexpr double kScanned = 0.06e-6;
+  constexpr double kScanned = 48e-9 + 4 * 0.9e-12;
   Script script = with_offload();
   script.requests = {{.input = 64, .output = 20}, {.arrival = 2.5, .input = 64, .output = 10}};
   Json options = {{"cpu_bytes", 4'000'000}, {"ready_at_end", true}, {"scans_to_evict", true}};
