@@ -24,6 +24,8 @@
 // Left out: submitting loads beside an earlier step's kernels (asynchronous scheduling), where it
 // costs little; storing again what hits in HBM but has left DRAM; the lazy mode, kernel copies of
 // small pages (all copies use copy engines), and the host's memory bandwidth.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 #include <limits>
@@ -51,6 +53,7 @@ constexpr std::int64_t kStreamDepth = 1024;
 // 20,000, 86 of 40,000; twice that from cold caches.
 constexpr Seconds kScanned{48e-9};
 constexpr Seconds kScannedOfMore{0.9e-12};
+constexpr double kWorthTelling = 0.01;  // of the time: walks in vain
 constexpr std::int64_t kNoStep = std::numeric_limits<std::int64_t>::max();
 
 class NativeOffload final : public Connector {
@@ -250,6 +253,14 @@ class NativeOffload final : public Connector {
   }
   std::vector<ResourceUse> resources() const override { return below_.resources(); }
   Bytes dram() const override { return options_.capacity; }
+  std::vector<std::string> warnings() const override {
+    if (in_vain_ <= context_.tasks.now() * kWorthTelling) return {};
+    return {fmt::format(
+        "native offload: {} chunks of DRAM were full of what running requests had stored; each one "
+        "that found no room was tried again in every step, by a walk over all chunks "
+        "(vllm-project/vllm#46216)",
+        cache_.capacity())};
+  }
   void add_listener(std::size_t tier, BlockListener* listener) override {
     if (tier == 0) cache_.add_listener(listener);
   }
@@ -290,6 +301,7 @@ class NativeOffload final : public Connector {
     const std::int64_t evicted = cache_.evicted();
     const bool room = cache_.begin_store(wanted, begun_);
     if (scans_) planning_ += walk(room ? cache_.evicted() - evicted : cache_.size());
+    if (scans_ && !room) in_vain_ += walk(cache_.size());
     if (!room) return false;
     auto begun = begun_.begin();
     for (std::int64_t chunk = first; chunk < last && begun != begun_.end(); ++chunk)
@@ -470,7 +482,8 @@ class NativeOffload final : public Connector {
   std::int64_t ended_ = kNoStep;  // the last step; kNoStep: none is under way
   std::vector<Unstored> backlog_;
   std::unordered_map<const KvSequence*, std::vector<BlockHash>> unready_;  // stored for it
-  Seconds planning_{0};                                                    // since planned()
+  Seconds in_vain_{0};   // walked without finding room
+  Seconds planning_{0};  // since planned()
   bool somebody_asks_ = false;
   SecondaryTiers below_;
 };

@@ -151,6 +151,30 @@ TEST(Machines, AStoreThatNoConnectorAsksIsWarnedOf) {
   });
 }
 
+TEST(Machines, ADramTierThatRunningRequestsFillIsWarnedOf) {
+  // 64 prompts of 3,200 tokens are 12,800 blocks of 2 MiB; those of 16 would fill 8 GB.
+  const auto warned = [](const char* version, std::int64_t bytes) {
+    Json many = experiment();
+    many["workload"]["requests"] = 128;
+    many["workload"]["prefix"]["groups"] = 128;
+    many["workload"]["prefix"]["length"]["value"] = 3200;
+    many["workload"]["output"]["value"] = 64;
+    many["load"]["clients"] = 64;
+    many.erase("stores");
+    many["pools"][0]["gpu"] = "a100-80-sxm";
+    many["pools"][0]["engine"] = {{"version", version}};
+    many["pools"][0]["connector"] = {{"kind", "native"}, {"cpu_bytes", bytes}};
+    return text_of_child([&] {
+             return run_here(many).summary["warnings"].dump().find("no room") == std::string::npos
+                        ? "no"
+                        : "yes";
+           }) == "yes";
+  };
+  EXPECT_TRUE(warned("0.13", 8 * kGiga));
+  EXPECT_FALSE(warned("0.13", 60 * kGiga));
+  EXPECT_FALSE(warned("0.24", 8 * kGiga));
+}
+
 // Tokens that the last request loads, of four chunks of 32 MiB, by so many threads.
 double loaded_by(std::int64_t threads) {
   return numbers_of_child([&] {
