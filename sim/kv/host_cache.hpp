@@ -23,8 +23,8 @@ namespace kvsim {
 struct ChunkPrefix {
   std::int64_t chunks = 0;
   std::int64_t ready = 0;  // those before the first pending one
-  bool pending = false;  // some of them are still being stored: ask again next step
-  bool loading = false;  // some of them are being loaded for another request
+  bool pending = false;    // some of them are still being stored: ask again next step
+  bool loading = false;    // some of them are being loaded for another request
 };
 
 class HostCache {
