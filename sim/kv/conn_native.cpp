@@ -105,8 +105,8 @@ class NativeOffload final : public Connector {
         prompt_only_(options.prompt_only.value_or(context.prompt_only)),
         deferred_(options.deferred_stores.value_or(context.deferred_stores)),
         plain_copies_(options.plain_copies.value_or(context.plain_copies)),
-        ready_at_end_(
-            options.ready_at_end.value_or(context.ready_at_end && options.secondary.empty())),
+        ready_at_end_(options.secondary.empty() &&
+                      options.ready_at_end.value_or(context.ready_at_end)),
         scans_(options.scans_to_evict.value_or(context.scans_to_evict)),
         cache_(cache_options(), make_eviction()),
         pending_(static_cast<std::size_t>(context.pool.total()), 0),
@@ -119,8 +119,7 @@ class NativeOffload final : public Connector {
     const std::int64_t last = limit_tokens / chunk_tokens_;
     if (cache_.capacity() == 0 || first >= last) return {};
     const ChunkPrefix found = cache_.lookup(keys(sequence, first, last));
-    if (ready_at_end_ && options_.secondary.empty())
-      return found_tokens(local_tokens, (first + found.ready) * chunk_tokens_, {});
+    if (ready_at_end_) return found_tokens(local_tokens, (first + found.ready) * chunk_tokens_, {});
     if (found.pending || found.loading) {
       somebody_asks_ = true;
       return {.ask_again = true};
@@ -161,12 +160,15 @@ class NativeOffload final : public Connector {
     const bool stored = store(sequence, full_blocks, step);
     const auto found = std::find_if(backlog_.begin(), backlog_.end(),
                                     [&](const Unstored& u) { return u.sequence == &sequence; });
-    if (found != backlog_.end()) {
-      *found = {&sequence, full_blocks, step};
-      if (stored) backlog_.erase(found);
-    } else if (!stored) {
-      backlog_.push_back({&sequence, full_blocks, step});
+    const bool waited = found != backlog_.end();
+    if (stored) {
+      if (waited) backlog_.erase(found);
+      return;
     }
+    // A chunk is dropped when it first finds no room, not with every try.
+    dropped_chunks_ += last - (waited ? found->full_blocks / options_.blocks_per_chunk : first);
+    if (!waited) return backlog_.push_back({&sequence, full_blocks, step});
+    *found = {&sequence, full_blocks, step};
   }
 
   Seconds planned(std::int64_t step) override {
@@ -246,7 +248,7 @@ class NativeOffload final : public Connector {
     use.name = "dram";
     use.stored_bytes = cache_.stores() * chunk_bytes().count();
     use.evicted_tokens = cache_.evicted() * chunk_tokens_;
-    use.dropped_tokens = cache_.dropped() * chunk_tokens_;
+    use.dropped_tokens = dropped_chunks_ * chunk_tokens_;
     std::vector<TierUse> out = {use};
     for (TierUse& below : below_.tiers()) out.push_back(std::move(below));
     return out;
@@ -300,8 +302,9 @@ class NativeOffload final : public Connector {
     begun_.clear();
     const std::int64_t evicted = cache_.evicted();
     const bool room = cache_.begin_store(wanted, begun_);
-    if (scans_) planning_ += walk(room ? cache_.evicted() - evicted : cache_.size());
-    if (scans_ && !room) in_vain_ += walk(cache_.size());
+    const Seconds walked = walk(room ? cache_.evicted() - evicted : cache_.size());
+    planning_ += walked;
+    if (!room) in_vain_ += walked;
     if (!room) return false;
     auto begun = begun_.begin();
     for (std::int64_t chunk = first; chunk < last && begun != begun_.end(); ++chunk)
@@ -387,6 +390,7 @@ class NativeOffload final : public Connector {
   }
 
   Seconds walk(std::int64_t entries) const {
+    if (!scans_) return Seconds(0);
     return (kScanned + kScannedOfMore * static_cast<double>(cache_.size())) *
            static_cast<double>(entries);
   }
@@ -481,6 +485,7 @@ class NativeOffload final : public Connector {
   std::vector<Held> held_;
   std::int64_t ended_ = kNoStep;  // the last step; kNoStep: none is under way
   std::vector<Unstored> backlog_;
+  std::int64_t dropped_chunks_ = 0;
   std::unordered_map<const KvSequence*, std::vector<BlockHash>> unready_;  // stored for it
   Seconds in_vain_{0};   // walked without finding room
   Seconds planning_{0};  // since planned()

@@ -62,6 +62,8 @@ AttentionTime::AttentionTime(const StepTime::Context& context, const RankShape& 
   context_read_ = kv_bytes / (fit.decode_memory * memory);
   decode_token_ = context_read_;
   if (llm.latent) {
+    // Its kernels take prompts and decodes apart.
+    if (!mixed_factor_) mixed_factor_ = 1;
     const LatentShape& latent = *llm.latent;
     const double absorbed = 2 * heads * real(2 * latent.kv_rank + latent.rope_dim);
     decode_token_ =

@@ -53,7 +53,6 @@ std::optional<double> bytes_per(std::string_view unit, double megabyte) {
   return std::nullopt;
 }
 
-// Linear between the values beside the rank q * (n - 1), as sim/base/stats.hpp.
 std::optional<double> latency(const std::vector<double>& ascending, std::string_view stat) {
   if (ascending.empty()) return std::nullopt;
   if (stat == "mean")

@@ -58,5 +58,12 @@ TEST(MixedAttention, CostsLessBesideDecodingAloneTheFewerHeadsShareAContext) {
   EXPECT_GT(factor("qwen3-8b"), 1.7);    // four
 }
 
+TEST(MixedAttention, OfLatentModelsIsPromptAndDecodesApart) {
+  const AttentionTime time = attention("deepseek-v3", "a100-80-sxm", 8);
+  const StepShape alone = decodes(64, 4000);
+  const double both = time.seconds(beside(alone, 512));
+  EXPECT_NEAR(both, time.seconds(alone) + time.seconds(prompt(512)), 1e-9 * both);
+}
+
 }  // namespace
 }  // namespace kvsim

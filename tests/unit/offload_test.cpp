@@ -306,7 +306,9 @@ TEST(Offload, ATierFullOfWhatRunningRequestsStoredIsWalkedOverInEveryStep) {
   script.requests = {{.input = 64, .output = 20}, {.arrival = 2.5, .input = 64, .output = 10}};
   Json options = {{"cpu_bytes", 4'000'000}, {"ready_at_end", true}, {"scans_to_evict", true}};
   script.offload->plugin = plugin(options);
-  EXPECT_NEAR(run(script).ended(1), 13 + 10 * 4 * kScanned, kTolerance);
+  const Story full = run(script);
+  EXPECT_NEAR(full.ended(1), 13 + 10 * 4 * kScanned, kTolerance);
+  EXPECT_EQ(full.counts.dropped_tokens, 64) << "once a chunk, not with every try";
   options["scans_to_evict"] = false;
   script.offload->plugin = plugin(options);
   EXPECT_NEAR(run(script).ended(1), 13, kTolerance);
